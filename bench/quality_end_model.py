@@ -1,0 +1,177 @@
+"""Accuracy of end models trained on weak labels alone, beside the label model, majority vote and gold labels.
+
+    python -m bench.quality_end_model --data ../shared/data --seeds 5
+
+Per set: the label model (method ``auto``, no class balance, no gold) is fitted on the votes of the train
+split, the end model is trained on its training posterior with the default options, and both are scored on the
+test split. Gold labels are read for scoring, and for the column "gold" (the same network on gold train
+labels). Uncovered test rows: majority vote and label model guess the first class in their tie order;
+"covered" scores rows with a vote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wsdb.core.matrix import VotePatterns
+from wsdb.labelmodel import decide, fit, posterior
+from wsdb.model.backend import torch
+from wsdb.model.predictor import Predictor
+from wsdb.model.spec import TaskTarget, TrainSpec, train_spec
+from wsdb.model.train import Trained, train
+
+TEXT = {"youtube": "text", "trec": "text_clean", "imdb": "text", "semeval": "text", "rna_titles": "title"}
+SETS = (*TEXT, "phishing_web", "mushroom")
+MUSHROOM_LF_ONLY = (
+    "spore_print_color",
+)  # meta.json: not servable, though listed among the servable columns too
+
+
+def features_of(name: str, schema: pa.Schema, meta: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the input columns of a set with their DuckDB types."""
+    if name == "semeval":  # the entities are part of the question: which relation holds between these two
+        return [("text", "VARCHAR"), ("entity1", "VARCHAR"), ("entity2", "VARCHAR")]
+    if name in TEXT:
+        return [(TEXT[name], "VARCHAR")]
+    columns = [column for column in meta["servable"] if column not in MUSHROOM_LF_ONLY]
+    return [(c, "VARCHAR" if pa.types.is_large_string(schema.field(c).type) else "TINYINT") for c in columns]
+
+
+def read_split(folder: Path, split: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """Return rows, votes int8 (n, m) and gold int64 (n,)."""
+    table = pq.read_table(folder / f"{split}.parquet")
+    sources = [column for column in table.column_names if column.startswith("lf_")]
+    votes = np.stack([table[column].to_numpy() for column in sources], axis=1)
+    return table, votes, table["label"].to_numpy()
+
+
+def train_once(
+    table: pa.Table, features: list[tuple[str, str]], labels: np.ndarray, covered: np.ndarray, spec: TrainSpec
+) -> Trained:
+    """Train on probabilities `labels` (n, k) of the `covered` rows."""
+    k = labels.shape[1]
+    lists = pa.array(
+        [row if use else None for row, use in zip(labels.tolist(), covered, strict=True)],
+        pa.list_(pa.float64()),
+    )
+    rows = (
+        table.select([name for name, _ in features])
+        .append_column("__p_y", lists)
+        .append_column("__key", table["id"])
+    )
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from rows.to_batches(max_chunksize=2048)
+
+    return train(features, [TaskTarget("y", tuple(str(c) for c in range(k)))], batches, spec)
+
+
+def predict(trained: Trained, table: pa.Table, features: list[tuple[str, str]]) -> tuple[np.ndarray, float]:
+    """Return probabilities of the rows, and rows per second in batches of 2,048."""
+    predictor = Predictor.load(trained.manifest, trained.weights)
+    chunks = table.select([name for name, _ in features]).to_batches(max_chunksize=2048)
+    began = time.perf_counter()
+    found = np.concatenate([predictor.predict(chunk)["y"] for chunk in chunks])
+    return found, len(found) / (time.perf_counter() - began)
+
+
+def majority(votes: np.ndarray, k: int) -> np.ndarray:
+    """Most frequent vote; ties and rows without a vote go to the lowest class."""
+    return np.stack([(votes == y).sum(axis=1) for y in range(k)], axis=1).argmax(axis=1)
+
+
+def run_set(folder: Path, specs: list[TrainSpec]) -> dict[str, Any]:
+    """Return the measured figures of one set, accuracies in percent."""
+    train_table, train_votes, train_gold = read_split(folder, "train")
+    test_table, test_votes, gold = read_split(folder, "test")
+    meta = json_object(folder / "meta.json")
+    k = int(max(train_gold.max(), gold.max())) + 1
+    features = features_of(folder.name, train_table.schema, meta)
+    fitted = fit(VotePatterns.of_rows(train_votes, k))
+    labels = posterior(fitted.training_form, train_votes)
+    covered = (train_votes >= 0).any(axis=1)
+    test_covered = (test_votes >= 0).any(axis=1)
+
+    runs = [train_once(train_table, features, labels, covered, spec) for spec in specs]
+    predicted = [predict(run, test_table, features) for run in runs]
+    scores = [float((p.argmax(axis=1) == gold).mean() * 100) for p, _ in predicted]
+    losses = [float(-np.log(p[np.arange(len(gold)), gold] + 1e-12).mean()) for p, _ in predicted]
+    one_hot = np.eye(k)[train_gold]
+    ceiling, _ = predict(
+        train_once(train_table, features, one_hot, np.ones(len(covered), bool), specs[0]),
+        test_table,
+        features,
+    )
+    label_model = decide(fitted.form, test_votes)
+    label_model = np.where(label_model < 0, 0, label_model)
+    return {
+        "set": folder.name,
+        "rows": len(train_gold),
+        "mv": float((majority(test_votes, k) == gold).mean() * 100),
+        "lm": float((label_model == gold).mean() * 100),
+        "lm_cov": float((label_model == gold)[test_covered].mean() * 100),
+        "mean": float(np.mean(scores)),
+        "min": min(scores),
+        "max": max(scores),
+        "end_cov": float(
+            np.mean([(p.argmax(axis=1) == gold)[test_covered].mean() * 100 for p, _ in predicted])
+        ),
+        "gold": float((ceiling.argmax(axis=1) == gold).mean() * 100),
+        "ll": float(np.mean(losses)),
+        "epoch": runs[0].epoch["y"],
+        "T": runs[0].manifest["tasks"][0]["temperature"],
+        "sec": float(np.mean([run.seconds for run in runs])),
+        "rows/s": max(rate for _, rate in predicted),
+    }
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    return json.loads(path.read_text())
+
+
+COLUMNS = (
+    ("set", "<13"), ("rows", ">6"), ("mv", ">6.1f"), ("lm", ">6.1f"), ("lm_cov", ">7.1f"), ("mean", ">6.1f"),
+    ("min", ">6.1f"), ("max", ">6.1f"), ("end_cov", ">8.1f"), ("gold", ">6.1f"), ("ll", ">6.2f"), ("epoch", ">6"),
+    ("T", ">6.2f"), ("sec", ">6.1f"), ("rows/s", ">8.0f"),
+)  # fmt: skip
+
+
+def main() -> None:
+    """Print one line per set."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--data", type=Path, default=Path("../shared/data"))
+    arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--sets", default=",".join(SETS))
+    arguments.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="as in WITH (…)"
+    )
+    given = arguments.parse_args()
+    options = {name: read_value(text) for name, _, text in (item.partition("=") for item in given.option)}
+    torch.set_num_threads(1)
+    print(" ".join(f"{name:{form.split('.')[0].rstrip('f')}}" for name, form in COLUMNS), flush=True)
+    for name in given.sets.split(","):
+        specs = [train_spec({**options, "seed": seed}) for seed in range(given.seeds)]
+        row = run_set(given.data / name, specs)
+        print(" ".join(f"{row[column]:{form}}" for column, form in COLUMNS), flush=True)
+
+
+def read_value(text: str) -> object:
+    """Read an option's value as written on the command line."""
+    try:
+        return json.loads(text.lower())
+    except json.JSONDecodeError:
+        return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Command: arguments in, calls of session and project, printed results out."""

@@ -1,0 +1,1 @@
+"""Spec: the nouns every room shares (task, labeling function, label matrix, model, span, error); no behaviour."""

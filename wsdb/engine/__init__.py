@@ -1,0 +1,1 @@
+"""Engine: a plan in, Arrow out; DuckDB by default, Spark by choice."""

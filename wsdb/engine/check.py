@@ -1,0 +1,253 @@
+"""Checks of tasks and labeling functions when they are created: DuckDB binds every body, and errors point into it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import duckdb
+
+from wsdb.core.errors import DataError, SpecError, did_you_mean
+from wsdb.core.lf import Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.span import Span
+from wsdb.core.sqltext import ident, idents
+from wsdb.core.task import MAX_LABELS, Task
+from wsdb.engine.analyze import answers
+from wsdb.engine.compile import guarded, key_columns
+from wsdb.engine.located import located
+from wsdb.engine.udf import load
+from wsdb.parser.grammar_create import unknown_label
+from wsdb.parser.statements import Statement
+
+Columns = list[tuple[str, str]]
+STRINGS = ("VARCHAR", "ENUM")
+
+
+def describe(con: duckdb.DuckDBPyConnection, query: str, span: Span | None, what: str, first_line: int = 2) -> Columns:
+    """Return the (name, type) columns of a query.
+
+    Raises
+    ------
+    SpecError
+        WS309 with DuckDB's message, at the user's text.
+    """
+    try:
+        return [(name, kind) for name, kind, *_ in con.execute(f"DESCRIBE {query}").fetchall()]
+    except duckdb.Error as error:
+        raise located(error, span, what=what, first_line=first_line) from error
+
+
+def relation_columns(con: duckdb.DuckDBPyConnection, relation: str, span: Span | None, what: str) -> Columns:
+    """Return the columns of a relation, given as SQL text (a name, a path or a query in parentheses)."""
+    return describe(con, f"SELECT * FROM\n{relation}", span, what)
+
+
+def has_columns(names: tuple[str, ...], columns: Columns, relation: str, span: Span | None) -> tuple[str, ...]:
+    """Return `names` as the relation spells them.
+
+    Raises
+    ------
+    SpecError
+        WS312 for the first column that it does not have.
+    """
+    known = {name.lower(): name for name, _ in columns}
+    for name in names:
+        if name.lower() not in known:
+            raise SpecError(
+                "WS312",
+                f'relation {relation} has no column "{name}"',
+                span=span,
+                hint=did_you_mean(name, known.values()) or f"it has {', '.join(known.values())}",
+            )
+    return tuple(known[name.lower()] for name in names)
+
+
+def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Task:
+    """Return the task with its names as the relation spells them and its labels read.
+
+    Raises
+    ------
+    SpecError
+        WS309, WS312 for a missing relation or column; WS301 for labels that do not make a task.
+    """
+    columns = relation_columns(con, task.relation, at.at("relation"), f'task "{task.name}"')
+    task = replace(task, keys=has_columns(task.keys, columns, task.relation, at.at("key column")))
+    if task.split is not None:
+        (column,) = has_columns((task.split.column,), columns, task.relation, at.at("split column"))
+        task = replace(task, split=replace(task.split, column=column))
+    if task.labels_from is not None:
+        task = replace(task, labels=_labels(con, task, at))
+    if task.gold is not None:
+        what = f'gold of task "{task.name}"'
+        if task.gold.is_query:
+            found = describe(con, f"SELECT * FROM (\n{task.gold.relation[1:-1]}\n)", at.at("gold"), what)
+        else:
+            found = relation_columns(con, task.gold.relation, at.at("gold"), what)
+        has_columns(task.keys, found, task.gold.relation, at.at("gold"))
+        column = task.gold.column
+        if task.gold.is_query:
+            keys = {key.lower() for key in task.keys}
+            rest = [name for name, _ in found if name.lower() not in keys]
+            column = next((name for name in rest if name.lower() == "label"), rest[0] if rest else "label")
+        (column,) = has_columns((column,), found, task.gold.relation, at.at("gold column"))
+        task = replace(task, gold=replace(task.gold, column=column))
+    return task
+
+
+def _labels(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> tuple[str, ...]:
+    span = at.at("labels")
+    (name, _), *_ = relation_columns(con, task.labels_from or "", span, f'labels of task "{task.name}"')
+    found = con.execute(
+        f"SELECT DISTINCT CAST({ident(name)} AS VARCHAR) AS label FROM {task.labels_from} "
+        "WHERE label IS NOT NULL ORDER BY label"
+    ).fetchall()
+    if not 2 <= len(found) <= MAX_LABELS:
+        raise SpecError("WS301", f"{task.labels_from} has {len(found)} labels; a task has 2 to {MAX_LABELS}", span=span)
+    return tuple(label for (label,) in found)
+
+
+def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, at: Statement) -> LabelingFunction:
+    """Return the labeling function with its names resolved, after DuckDB has bound its body.
+
+    Raises
+    ------
+    SpecError
+        WS302 unknown label; WS309 DuckDB refuses the body; WS310 python text; WS312 missing column;
+        WS313 a body of the wrong type or shape.
+    """
+    span, what = at.at("body"), f'labeling function "{lf.name}"'
+    if lf.name.lower() in {key.lower() for key in task.keys}:
+        raise SpecError("WS314", f'"{lf.name}" is a key column of task "{task.name}"', span=at.at("labeling function"))
+    match lf.body:
+        case VoteWhen(label, predicate):
+            if label not in task.labels:
+                raise unknown_label(task, label).at(at.at("label"))
+            kind = _row_type(con, lf, task, predicate, span)
+            if kind not in ("BOOLEAN", '"NULL"'):
+                raise SpecError(
+                    "WS313",
+                    f"{what}: WHEN needs a condition, this is {kind}",
+                    span=span,
+                    hint="compare it: … > 0",
+                )
+        case Expression(sql):
+            kind = _row_type(con, lf, task, sql, span)
+            if not kind.startswith(STRINGS) and kind != '"NULL"':
+                raise SpecError(
+                    "WS313",
+                    f"{what} returns {kind}; labels are strings and NULL is abstain",
+                    span=span,
+                    hint=f"return one of {', '.join(repr(label) for label in task.labels[:8])} or NULL",
+                )
+            _check_answers(con, "SELECT (\n" + sql + "\n)", len("SELECT (\n"), task, span)
+        case Select(sql):
+            columns = describe(con, f"SELECT * FROM (\n{sql}\n)", span, what)
+            names = [name for name, _ in columns]
+            if len(names) != len(task.keys) + 1:
+                raise SpecError(
+                    "WS313",
+                    f"{what} returns {len(names)} columns ({', '.join(names)}); "
+                    f"it must return {', '.join(task.keys)} and a label",
+                    span=span,
+                )
+            _, label = key_columns(lf, task, names)
+            if not dict(columns)[label].startswith(STRINGS):
+                raise SpecError(
+                    "WS313",
+                    f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings and NULL is abstain',
+                    span=span,
+                )
+            _check_answers(con, sql, 0, task, span, names.index(label))
+            _refuse_guard(lf, span, what)
+        case Python() as body:
+            load(body, lf.name, span)
+            columns = relation_columns(con, task.relation, None, f'task "{task.name}"')
+            wanted = lf.columns or tuple(name for name, _ in columns)
+            return replace(
+                lf, columns=has_columns(wanted, columns, task.relation, at.spans.get("option columns", span))
+            )
+        case Votes() as body:
+            _refuse_guard(lf, span, what)
+            return replace(lf, body=_check_votes(con, body, task, at, what))
+    return lf
+
+
+def _refuse_guard(lf: LabelingFunction, span: Span | None, what: str) -> None:
+    if lf.on_error == "abstain":
+        raise SpecError("WS307", f"{what}: on_error = 'abstain' is for row and python bodies", span=span)
+
+
+def _row_type(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, sql: str, span: Span | None) -> str:
+    """Return the type of a row body. It is bound next to the keys, as in the fused scan."""
+    query = f"SELECT {idents(task.keys)}, {guarded(sql, lf)} AS label FROM {task.relation}"
+    return describe(con, query, span, f'labeling function "{lf.name}"')[-1][1]
+
+
+def _check_answers(
+    con: duckdb.DuckDBPyConnection, query: str, lead: int, task: Task, span: Span | None, column: int = 0
+) -> None:
+    """Raise where a body names a label the task does not have: found in the text, before a row is read."""
+    for constant in answers(con, query, column):
+        if constant.text not in task.labels:
+            start = constant.start - lead
+            place = span.shifted(start, start + len(constant.text) + 2) if span is not None else None
+            raise unknown_label(task, constant.text).at(place)
+
+
+def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: Statement, what: str) -> Votes:
+    columns = relation_columns(con, body.relation, at.at("body"), what)
+    span = at.at("vote column")
+    given = has_columns(body.keys, columns, body.relation, span)
+    (label,) = has_columns((body.label,), columns, body.relation, span)
+    if not dict(columns)[label].startswith(STRINGS):
+        raise SpecError("WS313", f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings', span=span)
+    n_keys = len(task.keys)
+    if body.source is None and len(given) == n_keys + 1:
+        return replace(body, keys=given[:n_keys], source=given[n_keys], label=label)
+    if len(given) != n_keys:
+        raise SpecError(
+            "WS313",
+            f'{what} lists {len(given)} columns before the label; task "{task.name}" has '
+            f"{n_keys} key column{'s' if n_keys > 1 else ''}",
+            span=span,
+            hint="write FROM VOTES relation (keys, label) or (keys, source, label)",
+        )
+    return replace(body, keys=given, label=label)
+
+
+def check_keys(con: duckdb.DuckDBPyConnection, task: Task) -> None:
+    """Raise where keys are NULL or not unique.
+
+    Raises
+    ------
+    DataError
+        WS401 with the count and three examples.
+    """
+    keys = idents(task.keys)
+    is_null = " OR ".join(f"{ident(key)} IS NULL" for key in task.keys)
+    (nulls,) = con.execute(f"SELECT count(*) FROM {task.relation} WHERE {is_null}").fetchall()[0]
+    if nulls:
+        raise DataError(
+            "WS401",
+            f"{nulls:,} row{'s' if nulls > 1 else ''} of {task.relation} ha{'ve' if nulls > 1 else 's'} "
+            f'a NULL in the key ({", ".join(task.keys)}) of task "{task.name}"',
+            hint="a key identifies a row: fill it, or leave those rows out with a view",
+            count=nulls,
+        )
+    repeated = f"SELECT {keys}, count(*) AS n FROM {task.relation} GROUP BY {keys} HAVING n > 1"
+    examples = con.execute(f"{repeated} ORDER BY n DESC, {keys} LIMIT 3").fetchall()
+    if examples:
+        (count,) = con.execute(f"SELECT count(*) FROM ({repeated})").fetchall()[0]
+        shown = ", ".join(f"{shown_key(task, row[:-1])} ({row[-1]} times)" for row in examples)
+        raise DataError(
+            "WS401",
+            f"{count:,} key{'s' if count > 1 else ''} of {task.relation} "
+            f"{'are' if count > 1 else 'is'} not unique: {shown}",
+            hint="name all columns that identify a row in KEY, or remove the duplicates",
+            count=count,
+            examples=[list(row[:-1]) for row in examples],
+        )
+
+
+def shown_key(task: Task, values: tuple[object, ...]) -> str:
+    """Return a key as an error shows it."""
+    return ", ".join(f"{name} = {value!r}" for name, value in zip(task.keys, values, strict=True))

@@ -1,0 +1,59 @@
+"""DuckDB's errors about a piece of the user's SQL, moved back to where the user wrote it."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from wsdb.core.errors import SpecError
+from wsdb.core.span import Span
+
+PLACE = re.compile(r"^LINE (\d+): (.*)\n( *)(\^+)", re.MULTILINE)
+
+
+def located(error: duckdb.Error, span: Span | None, *, what: str, first_line: int = 2) -> SpecError:
+    """Return the error of a checked query as one at the user's text.
+
+    Parameters
+    ----------
+    span : the user's text, which stood in the query from line `first_line` on, at the line's start
+    what : whose text it is, for the message
+
+    Returns
+    -------
+    SpecError
+        WS309, with DuckDB's own words and the caret on the user's text.
+    """
+    text = str(error)
+    place = PLACE.search(text)
+    message = PLACE.sub("", text).strip()
+    lines = [line for line in message.splitlines() if line.strip()]
+    first = lines[0] if lines else text
+    hint = "; ".join(line.strip() for line in lines[1:]) or None
+    return SpecError("WS309", f"{what}: {first}", span=_moved(place, span, first_line), hint=hint)
+
+
+def _moved(place: re.Match[str] | None, span: Span | None, first_line: int) -> Span | None:
+    if place is None or span is None:
+        return span
+    row = int(place[1]) - first_line
+    rows = span.slice.split("\n")
+    if not 0 <= row < len(rows):
+        return span
+    column = len(place[3]) - len(f"LINE {place[1]}: ")
+    shown = place[2]
+    if shown.startswith("..."):  # DuckDB shows a window of a long line: find the window again
+        window = shown[3:].removesuffix("...")
+        begin = rows[row].find(window)
+        if begin < 0:
+            return span
+        column += begin - 3
+    start = sum(len(line) + 1 for line in rows[:row]) + max(column, 0)
+    if start >= len(span.slice):
+        return span
+    end = start + len(place[4])
+    if len(place[4]) == 1:  # DuckDB 1.5 marks one character; widen it to the word
+        word = re.match(r"\w+", span.slice[start:])
+        end = start + (len(word[0]) if word else 1)
+    return span.shifted(start, min(end, len(span.slice)))

@@ -1,0 +1,1 @@
+"""Network: a model specification and Arrow batches in, weights and predictions out."""

@@ -1,0 +1,49 @@
+"""torch, or the error that says how to install it; the other modules import it from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wsdb.core.errors import EnvironmentError_
+
+try:
+    import torch
+except ImportError as error:
+    raise EnvironmentError_(
+        "WS701", "torch is not installed", hint="pip install 'wsdb[torch]'", package="torch"
+    ) from error
+
+__all__ = ["choose_device", "one_thread", "torch"]
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for ``'auto'``, ``'cpu'``, ``'cuda'`` or ``'mps'``; auto is CUDA or CPU.
+
+    Raises
+    ------
+    EnvironmentError_  WS702 if the named device is not on this machine.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = "cuda" if present["cuda"] else "cpu"
+    if not present[name]:
+        raise EnvironmentError_(
+            "WS702", f"this machine has no {name} device", hint="use device = 'auto' or 'cpu'", device=name
+        )
+    return torch.device(name)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one CPU thread inside the block, and on as many as before after it.
+
+    The steps of these networks are too small to share: on two busy cores two threads took 10 to 50 times as long as
+    one. One thread also makes sums independent of the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,46 @@
+"""Early stopping: the weights of the best held-out loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wsdb.model.backend import torch
+from wsdb.model.network import Network
+from wsdb.model.spec import TaskTarget
+
+
+class BestWeights:
+    """Keeps the weights of the best held-out loss: per task without a torso, else of the whole network."""
+
+    def __init__(self, network: Network, tasks: Sequence[TaskTarget]) -> None:
+        self.tasks = tasks
+        alone = network.torso is None
+        self.groups = [[t] for t in range(len(tasks))] if alone else [list(range(len(tasks)))]
+        self.parts: list[torch.nn.Module] = list(network.heads) if alone else [network]
+        self.best = [(float("inf"), 0)] * len(self.parts)
+        self.states: list[dict[str, torch.Tensor]] = [{}] * len(self.parts)
+
+    def see(self, epoch: int, losses: Sequence[float | None], *, patience: int) -> bool:
+        """Keep what became better, and return whether all tasks have stopped.
+
+        A group without held-out rows keeps its last weights and never stops.
+        """
+        running = False
+        for g, group in enumerate(self.groups):
+            known = [(losses[t], self.tasks[t].weight) for t in group if losses[t] is not None]
+            total = sum(loss * weight for loss, weight in known if loss is not None)
+            if not known or total < self.best[g][0]:
+                self.best[g] = (total if known else float("inf"), epoch)
+                self.states[g] = {name: tensor.clone() for name, tensor in self.parts[g].state_dict().items()}
+            running |= epoch - self.best[g][1] < patience
+        return not running
+
+    def restore(self) -> dict[str, int]:
+        """Put the kept weights back; return the epoch of each task."""
+        chosen: dict[str, int] = {}
+        for part, state, (_, epoch), group in zip(
+            self.parts, self.states, self.best, self.groups, strict=True
+        ):
+            part.load_state_dict(state)
+            chosen |= {self.tasks[t].name: epoch for t in group}
+        return chosen

@@ -1,0 +1,174 @@
+"""FeatureSpec: from a column's DuckDB type to the kind of input it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from wsdb.core.errors import ModelError
+
+KINDS = ("text", "category", "number", "boolean", "timestamp", "vector")
+SUPPORTED = "VARCHAR, ENUM, BOOLEAN, numbers, DATE, TIMESTAMP, and lists or arrays of numbers"
+
+_NUMBERS = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+    "UHUGEINT", "FLOAT", "REAL", "DOUBLE", "DECIMAL", "NUMERIC", "INT", "INT1", "INT2", "INT4", "INT8",
+    "FLOAT4", "FLOAT8",
+)  # fmt: skip
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("VARCHAR", "TEXT", "STRING", "CHAR", "ENUM"), "string")
+    | dict.fromkeys(_NUMBERS, "number")
+    | dict.fromkeys(("BOOLEAN", "BOOL"), "boolean")
+    | dict.fromkeys(
+        ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATETIME",
+         "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"), "timestamp")
+)  # fmt: skip
+"""Family of a DuckDB type without its parameters; lists and arrays are handled by `family`."""
+
+_CATEGORY_VALUES = 256
+_CODE_VALUES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One input column.
+
+    Attributes
+    ----------
+    name : column
+    type : DuckDB type, as declared
+    kind : one of `KINDS`
+    """
+
+    name: str
+    type: str
+    kind: str
+
+
+def family(name: str, duckdb_type: str) -> str:
+    """Return the family of a column: string, number, boolean, timestamp or vector.
+
+    Raises
+    ------
+    ModelError  WS503 if a model cannot read the type.
+
+    Examples
+    --------
+    >>> family("price", "DECIMAL(18,3)"), family("embedding", "FLOAT[384]")
+    ('number', 'vector')
+    """
+    text = duckdb_type.strip().upper()
+    array = re.fullmatch(r"(.*)\[\d*\]", text)
+    base = re.sub(r"\(.*\)", "", array.group(1) if array else text, flags=re.DOTALL).strip()
+    found = FAMILIES.get(base)
+    if array:
+        found = "vector" if found == "number" else None
+    if found is None:
+        raise ModelError(
+            "WS503",
+            f"a model cannot read column {name} of type {duckdb_type}",
+            hint=f"supported are {SUPPORTED}; cast the column in the model's SELECT",
+            column=name,
+            type=duckdb_type,
+        )
+    return found
+
+
+def choose_kinds(features: Sequence[tuple[str, str]], table: pa.Table) -> tuple[FeatureSpec, ...]:
+    """Decide the kind of every column; what is not a string follows from its type, ENUM is a category.
+
+    A VARCHAR column with n values that are not NULL and d distinct ones is a category if its values look like
+    names or codes that come back: on average at most 3 words and 32 bytes, and either d <= 256 and n >= 2 d,
+    or one word at most, d <= 65,536 and n >= 5 d. It is text otherwise. The rule reads all rows, so their
+    order has no influence.
+    """
+    specs = []
+    for name, duckdb_type in features:
+        kind = family(name, duckdb_type)
+        if kind == "string":
+            enum = duckdb_type.strip().upper().startswith("ENUM")
+            kind = "category" if enum or _comes_back(table.column(name)) else "text"
+        specs.append(FeatureSpec(name, duckdb_type, kind))
+    return tuple(specs)
+
+
+def _comes_back(column: pa.ChunkedArray) -> bool:
+    chunks = [chunk.dictionary_decode() if pt.is_dictionary(chunk.type) else chunk for chunk in column.chunks]
+    chunks = [chunk for chunk in chunks if pt.is_string(chunk.type) or pt.is_large_string(chunk.type)]
+    n = sum(len(chunk) - chunk.null_count for chunk in chunks)
+    size = sum(pc.sum(pc.binary_length(chunk)).as_py() or 0 for chunk in chunks)
+    blanks = sum(pc.sum(pc.count_substring(chunk, " ")).as_py() or 0 for chunk in chunks)
+    if n == 0 or size > 32 * n or blanks > 2 * n:
+        return False
+    distinct: set[str] = set()
+    for chunk in chunks:
+        distinct.update(pc.unique(chunk.drop_null()).to_pylist())
+        if len(distinct) > _CODE_VALUES:
+            return False
+    d = len(distinct)
+    return (d <= _CATEGORY_VALUES and n >= 2 * d) or (blanks == 0 and n >= 5 * d)
+
+
+def check_column(spec: FeatureSpec, column: pa.Array) -> pa.Array:
+    """Return the column, a dictionary decoded, if its Arrow type is of the family trained on.
+
+    A column of NULL type counts as all NULL.
+
+    Raises
+    ------
+    ModelError  WS504 naming both types.
+    """
+    if pt.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    wanted = family(spec.name, spec.type)
+    if pt.is_null(column.type) or _arrow_family(column.type) == wanted:
+        return column
+    raise ModelError(
+        "WS504",
+        f"model was trained on column {spec.name} ({spec.type}); got {_duckdb_name(column.type)}",
+        column=spec.name,
+        trained_on=spec.type,
+        got=str(column.type),
+    )
+
+
+def _arrow_family(kind: pa.DataType) -> str | None:
+    if pt.is_string(kind) or pt.is_large_string(kind):
+        return "string"
+    if pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind):
+        return "number"
+    if pt.is_boolean(kind):
+        return "boolean"
+    if pt.is_timestamp(kind) or pt.is_date(kind):
+        return "timestamp"
+    if pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind):
+        inside = kind.value_type
+        return "vector" if pt.is_null(inside) or _arrow_family(inside) == "number" else None
+    return None
+
+
+_DUCKDB_NAMES = {
+    "string": "VARCHAR", "large_string": "VARCHAR", "binary": "BLOB", "large_binary": "BLOB", "bool":
+    "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT", "uint8":
+    "UTINYINT", "uint16": "USMALLINT", "uint32": "UINTEGER", "uint64": "UBIGINT", "float": "FLOAT", "double":
+    "DOUBLE", "date32[day]": "DATE", "date64[ms]": "DATE", "time64[us]": "TIME",
+}  # fmt: skip
+
+
+def _duckdb_name(kind: pa.DataType) -> str:
+    """Name an Arrow type as the user knows it."""
+    if pt.is_list(kind) or pt.is_large_list(kind):
+        return f"{_duckdb_name(kind.value_type)}[]"
+    if pt.is_fixed_size_list(kind):
+        return f"{_duckdb_name(kind.value_type)}[{kind.list_size}]"
+    if pt.is_timestamp(kind):
+        return "TIMESTAMP"
+    if pt.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    return _DUCKDB_NAMES.get(str(kind), str(kind).upper())

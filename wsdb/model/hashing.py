@@ -1,0 +1,239 @@
+"""Hashed n-grams of text columns, as counts per row, with no Python loop over rows or tokens.
+
+The hash of a byte string b_0 … b_{l-1} is  h = mix( sum_i r[b_i] * B^i )  modulo 2^64, where r is a fixed
+table of 256 random words and B is odd. With the prefix sums S over a whole buffer, the string at bytes [s, e)
+has sum = (S[e] - S[s]) * B^-s, because an odd B has an inverse modulo 2^64. The arithmetic wraps exactly, so
+the hash of a token does not depend on where in the buffer it lies, nor on the batch, process or machine.
+
+Tokens: the text is lower-cased; a run of letters, digits and underscores is one token; every other visible
+character (punctuation, CJK ideograph, symbol, emoji) is a token of its own; white space separates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_CHUNK_BYTES = 1 << 19  # the power tables of one chunk stay near the processor's cache
+_SPACE, _WORD, _SINGLE = 0, 1, 2
+_BASE = 0x9E3779B97F4A7C15  # odd
+_BASE_INVERSE = pow(_BASE, -1, 1 << 64)
+_GRAM = np.uint64(0xD1342543DE82EF95)  # multiplier that joins the hash of a gram and of its next token
+_WORD_BEGIN = np.uint64(0xE7037ED1A0B428DB)  # a character gram at the beginning of its word
+_WORD_END = np.uint64(0x8EBC6AF09C88C6E3)
+
+
+@dataclass(frozen=True, slots=True)
+class HashedRows:
+    """Counts of hashed n-grams per row, in compressed sparse row form.
+
+    Attributes
+    ----------
+    indptr : int64 array of shape (n + 1,); row i owns entries indptr[i] … indptr[i+1]-1
+    buckets : int32 array of shape (nnz,), values in 0 … 2**bits-1, ascending and distinct within a row
+    counts : int32 array of shape (nnz,), each at least 1
+    """
+
+    indptr: np.ndarray
+    buckets: np.ndarray
+    counts: np.ndarray
+
+
+def hash_ngrams(texts: pa.Array, *, bits: int, word_ngrams: int, char_ngrams: tuple[int, int]) -> HashedRows:
+    """Count the hashed n-grams of each text.
+
+    Parameters
+    ----------
+    texts : string array of length n; NULL and the empty string have no n-grams
+    bits : the table has 2**bits buckets
+    word_ngrams : 1 … word_ngrams neighbouring tokens make a gram
+    char_ngrams : (shortest, longest) character grams inside a word, in characters; (0, 0) for none
+
+    Returns
+    -------
+    HashedRows of n rows; the same for any division of the rows into batches.
+    """
+    data, offsets = _utf8(pc.utf8_lower(texts.cast(pa.large_string())))
+    parts = []
+    first, n = 0, len(offsets) - 1
+    while first < n:
+        last = int(np.searchsorted(offsets, offsets[first] + _CHUNK_BYTES, side="right")) - 1
+        last = min(max(last, first + 1), n)  # a text longer than a chunk makes a chunk of its own
+        at = offsets[first : last + 1]
+        parts.append(_count_chunk(data[at[0] : at[-1]], at - at[0], bits, word_ngrams, char_ngrams))
+        first = last
+    return concat_rows(parts)
+
+
+def hash_strings(values: pa.Array) -> np.ndarray:
+    """Hash each whole string to a uint64, shape (n,); NULL hashes as the empty string does."""
+    data, offsets = _utf8(values.cast(pa.large_string()))
+    sums = _prefix_sums(data)
+    return _hash_spans(sums, offsets[:-1], offsets[1:])  # [n]
+
+
+def mix(words: np.ndarray) -> np.ndarray:
+    """Scramble uint64 words so that every bit depends on every bit (the finaliser of splitmix64)."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def concat_rows(parts: list[HashedRows]) -> HashedRows:
+    """Put blocks of rows one under the other."""
+    lengths = [np.diff(part.indptr) for part in parts]
+    return HashedRows(
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))]),
+        np.concatenate([np.empty(0, np.int32), *(part.buckets for part in parts)]),
+        np.concatenate([np.empty(0, np.int32), *(part.counts for part in parts)]),
+    )
+
+
+# ── text as bytes ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _utf8(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes uint8 (size,) and offsets int64 (n + 1,) of a large_string array; NULL has no bytes."""
+    if texts.null_count:
+        texts = pc.fill_null(texts, "")
+    if len(texts) == 0:
+        return np.empty(0, np.uint8), np.zeros(1, np.int64)
+    _, offset_buffer, data_buffer = texts.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    return data[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def _byte_classes() -> np.ndarray:
+    """Class of a character by its first byte, int8 of shape (256,)."""
+    classes = np.full(256, _SINGLE, np.int8)
+    classes[:33] = _SPACE
+    classes[127] = _SPACE
+    for low, high in (("0", "9"), ("A", "Z"), ("a", "z"), ("_", "_")):
+        classes[ord(low) : ord(high) + 1] = _WORD
+    # UTF-8 lead bytes. E2 (general punctuation, symbols), E3-E9 (CJK), EF (full-width forms) and F0-F4
+    # (emoji) stay single; the other alphabets write words.
+    classes[0x80:0xE2] = _WORD
+    classes[0xEA:0xEF] = _WORD
+    return classes
+
+
+_CLASSES = _byte_classes()
+with np.errstate(over="ignore"):
+    _BYTE_WORDS = mix(np.arange(1, 257, dtype=np.uint64) * np.uint64(_BASE))
+
+
+@lru_cache(maxsize=4)
+def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """B^i and B^-i modulo 2^64 for i = 0 … size-1, uint64."""
+    tables = []
+    for base in (_BASE, _BASE_INVERSE):
+        factors = np.full(size, base, np.uint64)
+        factors[0] = 1
+        tables.append(np.multiply.accumulate(factors))
+    return tables[0], tables[1]
+
+
+def _prefix_sums(data: np.ndarray) -> np.ndarray:
+    """S[i] = sum of r[b] * B^j over the first i bytes, uint64 of shape (size + 1,)."""
+    sums = np.zeros(len(data) + 1, np.uint64)
+    powers, _ = _powers(_table_size(len(data)))
+    np.cumsum(_BYTE_WORDS[data] * powers[: len(data)], out=sums[1:])
+    return sums
+
+
+def _table_size(n_bytes: int) -> int:
+    return max(1 << 12, 1 << int(n_bytes).bit_length())
+
+
+def _hash_spans(sums: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Hash of the bytes [start, end) for each pair, uint64."""
+    _, inverses = _powers(_table_size(len(sums) - 1))
+    return mix((sums[ends] - sums[starts]) * inverses[starts] + (ends - starts).astype(np.uint64))
+
+
+# ── grams ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _count_chunk(
+    data: np.ndarray, offsets: np.ndarray, bits: int, word_ngrams: int, char_ngrams: tuple[int, int]
+) -> HashedRows:
+    """Count the grams of one chunk of texts; arguments as in `hash_ngrams`, texts as bytes and offsets."""
+    n_rows = len(offsets) - 1
+    boundary = np.zeros(len(data) + 1, bool)  # a text begins here
+    boundary[offsets] = True
+    inner = data & 0xC0 == 0x80  # continuation bytes of a UTF-8 character
+    classes = _CLASSES[data]
+    for _ in range(
+        3 if inner.any() else 0
+    ):  # a continuation byte has the class of its lead byte, at most 3 back
+        classes[1:] = np.where(inner[1:], classes[:-1], classes[1:])
+
+    starts, ends, is_word = _tokens(classes, inner, boundary)
+    sums = _prefix_sums(data)
+    token = _hash_spans(sums, starts, ends)  # [t] uint64
+    row = (
+        np.searchsorted(offsets, starts, side="right") - 1
+    )  # [t]; the last text that begins at or before the token
+
+    hashes, rows = [token], [row]
+    gram = token
+    for length in range(2, word_ngrams + 1):
+        gram = mix(gram[:-1] * _GRAM + token[length - 1 :])  # [t - length + 1]
+        same = row[: len(gram)] == row[length - 1 :]
+        hashes.append(gram[same])
+        rows.append(row[: len(gram)][same])
+    if char_ngrams[1] > 0:
+        for grams, owner in _char_grams(sums, inner, starts[is_word], ends[is_word], char_ngrams):
+            hashes.append(grams)
+            rows.append(row[is_word][owner])
+
+    buckets = (np.concatenate(hashes) >> np.uint64(64 - bits)).astype(np.int64)
+    keys, counts = np.unique((np.concatenate(rows) << bits) | buckets, return_counts=True)
+    lengths = np.bincount(keys >> bits, minlength=n_rows)
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    return HashedRows(indptr, (keys & ((1 << bits) - 1)).astype(np.int32), counts.astype(np.int32))
+
+
+def _tokens(classes: np.ndarray, inner: np.ndarray, boundary: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Tokens in order: first byte, byte after the last, and whether the token is a word; shape (t,) each."""
+    word = classes == _WORD
+    single = classes == _SINGLE
+    before = np.zeros_like(word)
+    before[1:] = word[:-1]
+    begins = (word & (~before | boundary[:-1])) | (single & ~inner)
+    after_word, after_inner = np.zeros_like(word), np.zeros_like(inner)
+    after_word[:-1], after_inner[:-1] = word[1:], inner[1:]
+    closes = (word & (~after_word | boundary[1:])) | (single & ~after_inner)
+    starts = np.flatnonzero(begins)
+    return starts, np.flatnonzero(closes) + 1, word[starts]
+
+
+def _char_grams(
+    sums: np.ndarray, inner: np.ndarray, starts: np.ndarray, ends: np.ndarray, lengths: tuple[int, int]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Character grams inside the words [start, end): per length, hashes and the word of each."""
+    sizes = ends - starts
+    owner = np.repeat(np.arange(len(starts)), sizes)
+    at = np.arange(len(owner)) + np.repeat(
+        starts - (np.cumsum(sizes) - sizes), sizes
+    )  # every byte of every word
+    lead = ~inner[at]
+    at, owner = at[lead], owner[lead]  # [c]: first byte of every character
+    opens = np.r_[True, owner[1:] != owner[:-1]][: len(owner)]
+    closes = np.r_[owner[1:] != owner[:-1], True][: len(owner)]
+    stop = np.where(closes, ends[owner], np.r_[at[1:], 0][: len(at)])  # [c]: byte after the character
+    found = []
+    for length in range(lengths[0], lengths[1] + 1):
+        count = max(len(at) - length + 1, 0)
+        head, tail = slice(0, count), slice(length - 1, length - 1 + count)
+        same = owner[head] == owner[tail]
+        grams = _hash_spans(sums, at[head][same], stop[tail][same])
+        grams = grams ^ np.where(opens[head][same], _WORD_BEGIN, np.uint64(0))
+        grams = grams ^ np.where(closes[tail][same], _WORD_END, np.uint64(0))
+        found.append((mix(grams), owner[head][same]))
+    return found

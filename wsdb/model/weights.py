@@ -1,0 +1,39 @@
+"""Weights as safetensors bytes: fitted arrays of the encoder, parameters of the network. Never pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from wsdb.core.errors import ModelError
+
+FORMAT = 1
+"""Version of manifest and weights; one reader per version."""
+
+_NETWORK = "network."
+
+
+def pack(encoder: Mapping[str, np.ndarray], network: Mapping[str, np.ndarray]) -> bytes:
+    """Return both sets of arrays as safetensors; equal arrays give equal bytes."""
+    arrays = dict(encoder) | {_NETWORK + name: array for name, array in network.items()}
+    return save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)})
+
+
+def unpack(weights: bytes) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the arrays of the encoder and of the network.
+
+    Raises
+    ------
+    ModelError  WS508 if the bytes are not safetensors.
+    """
+    try:
+        arrays = load(weights)
+    except SafetensorError as error:
+        raise ModelError("WS508", f"the weights of the model cannot be read: {error}") from error
+    network = {
+        name.removeprefix(_NETWORK): array for name, array in arrays.items() if name.startswith(_NETWORK)
+    }
+    return {name: array for name, array in arrays.items() if not name.startswith(_NETWORK)}, network

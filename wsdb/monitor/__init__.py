@@ -1,0 +1,1 @@
+"""Report: matrices, posteriors and windows in, findings about them out."""

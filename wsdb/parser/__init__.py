@@ -1,0 +1,1 @@
+"""Statement: SQL text in, statements with spans out, and back to canonical text."""

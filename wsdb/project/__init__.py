@@ -1,0 +1,1 @@
+"""Project: files of statements in, the difference to the catalog out."""

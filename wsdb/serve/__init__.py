@@ -1,0 +1,1 @@
+"""Predictor: a model version as a table function, a macro or a server."""

@@ -1,0 +1,150 @@
+"""Predictor: the scalar function that scores Arrow batches with stored models, loaded once each."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+import weakref
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from wsdb.core.errors import ModelError, WsdbError
+from wsdb.serve.macros import FUNCTION, RESULT
+
+MARK = "__wsdb_instance_"
+
+
+class Source(Protocol):
+    """What a predictor needs of an engine: to read stored models on a connection of its own, and to be registered."""
+
+    database: str
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+
+    def table(self, name: str) -> str:
+        """Return the full name of a table of schema wsdb."""
+
+    def register(self, name: str, function: Any, result: str) -> None:
+        """Make a Python function callable in SQL."""
+
+    def sibling(self) -> Source:
+        """Return an engine on a new connection to the same database."""
+
+
+class PredictFunction:
+    """Scores rows; one of them serves all connections to a database instance.
+
+    It holds the engines of open sessions weakly: a database whose sessions are closed can be closed.
+    """
+
+    def __init__(self) -> None:
+        self.engines: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.rows_scored = 0
+        self._models: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, keys: pa.ChunkedArray, rows: pa.ChunkedArray) -> pa.Array:
+        """Return one list of (label, prob, probs) structs, in the model's task order, for each row."""
+        batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+        self.rows_scored += len(batch)
+        if len(batch) == 0:
+            return pa.array([], answer_type())
+        model = self.model(keys[0].as_py())
+        return answers(model.predict(batch), dict(zip(model.tasks, model.labels, strict=True)))
+
+    def model(self, key: str) -> Any:
+        """Return the loaded model of a key ``name@version#hash``, from memory or from the database."""
+        with self._lock:
+            if key not in self._models:
+                self._models[key] = self._load(key)
+            return self._models[key]
+
+    def _load(self, key: str) -> Any:
+        from wsdb.model.predictor import Predictor
+
+        name, _, version = key.partition("#")[0].rpartition("@")
+        for engine in list(self.engines):
+            try:
+                reader = engine.sibling()
+                found = reader.rows(
+                    f"SELECT v.manifest, t.bytes FROM {reader.table('model_versions')} v "
+                    f"JOIN {reader.table('tensors')} t USING (model, version) WHERE lower(model) = ? AND version = ?",
+                    [name.lower(), int(version)],
+                )
+            except WsdbError:
+                raise
+            except Exception:  # a closed session's engine: another may be open  # noqa: S112
+                continue
+            if found:
+                return Predictor.load(json.loads(found[0][0]), found[0][1])
+        raise ModelError("WS503", f'model "{name}@{version}" is not stored in this database')
+
+    def put(self, key: str, model: Any) -> None:
+        """Keep a model that is loaded already, such as one trained in a transaction that is still open."""
+        with self._lock:
+            self._models[key] = model
+
+
+_functions: dict[str, PredictFunction] = {}
+
+
+def install(engine: Source) -> PredictFunction:
+    """Return the predict function of the engine's database, registered there once."""
+    marks = engine.rows(
+        "SELECT function_name FROM duckdb_functions() WHERE starts_with(function_name, ?) LIMIT 1", [MARK]
+    )
+    if marks and marks[0][0] in _functions:
+        function = _functions[marks[0][0]]
+    else:
+        function = PredictFunction()
+        mark = f"{MARK}{uuid.uuid4().hex}"
+        _functions[mark] = function
+        engine.register(FUNCTION, function.__call__, RESULT)
+        engine.register(mark, lambda: None, "VARCHAR")
+    function.engines.add(engine)
+    return function
+
+
+def answer_type() -> pa.DataType:
+    """Return the Arrow type of the function's answer."""
+    one = pa.struct([("label", pa.string()), ("prob", pa.float64()), ("probs", pa.map_(pa.string(), pa.float64()))])
+    return pa.list_(one)
+
+
+def answers(probabilities: dict[str, np.ndarray], labels: dict[str, tuple[str, ...]]) -> pa.Array:
+    """Return predictions as Arrow: for each row a list with one struct for each task.
+
+    Parameters
+    ----------
+    probabilities : by task, float64 array of shape (n, k), rows sum to 1
+    labels : by task, the k labels
+    """
+    structs = [_structs(probs, labels[task]) for task, probs in probabilities.items()]
+    n_tasks, n_rows = len(structs), len(structs[0])
+    # Task-major to row-major: row i of task t stands at t * n_rows + i.
+    order = (np.arange(n_rows)[:, None] + n_rows * np.arange(n_tasks)[None, :]).ravel()
+    flat = pa.concat_arrays(structs)
+    values = flat if n_tasks == 1 else flat.take(pa.array(order))
+    return pa.ListArray.from_arrays(pa.array(np.arange(n_rows + 1) * n_tasks, pa.int32()), values)
+
+
+def _structs(probs: np.ndarray, labels: tuple[str, ...]) -> pa.StructArray:
+    n_rows, k = probs.shape
+    names = pa.array(labels, pa.string())
+    best = probs.argmax(axis=1)
+    maps = pa.MapArray.from_arrays(
+        pa.array(np.arange(n_rows + 1) * k, pa.int32()),
+        pc.take(names, pa.array(np.tile(np.arange(k), n_rows))),
+        pa.array(np.ascontiguousarray(probs, dtype=np.float64).ravel()),
+    )
+    prob = pa.array(probs[np.arange(n_rows), best].astype(np.float64))
+    return pa.StructArray.from_arrays(
+        [pc.take(names, pa.array(best)), prob, maps],
+        names=["label", "prob", "probs"],
+    )

@@ -1,0 +1,48 @@
+"""EXECUTORS: which function runs which statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wsdb.parser.statements import (
+    CommentOn,
+    CreateFeatureSet,
+    CreateLabelingFunction,
+    CreateLabelModel,
+    CreateModel,
+    CreateTask,
+    Describe,
+    Drop,
+    Explain,
+    Refresh,
+    SetOption,
+    Show,
+    ShowCreate,
+    ShowVersions,
+    Statement,
+)
+from wsdb.session import run_define, run_model, run_report
+from wsdb.session.rooms import Result, Rooms
+
+EXECUTORS: dict[type[Statement], Callable[..., Result | None]] = {
+    CreateTask: run_define.create_task,
+    CreateLabelingFunction: run_define.create_labeling_function,
+    CreateLabelModel: run_define.create_label_model,
+    CreateFeatureSet: run_define.create_feature_set,
+    CreateModel: run_model.create_model,
+    Drop: run_define.drop,
+    CommentOn: run_define.comment_on,
+    SetOption: run_define.set_option,
+    Show: run_report.show,
+    ShowCreate: run_report.show_create,
+    ShowVersions: run_report.show_versions,
+    Describe: run_report.describe,
+    Refresh: run_report.refresh,
+    Explain: run_report.explain_statement,
+}
+
+
+def execute(stmt: Statement, rooms: Rooms) -> Result:
+    """Run one statement in the database that holds schema wsdb."""
+    with rooms.engine.at_home():
+        return EXECUTORS[type(stmt)](stmt, rooms) or Result()

@@ -1,0 +1,242 @@
+"""Calls of wsdb's table functions inside ordinary SQL: checked, refreshed and, for subqueries, rewritten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wsdb.catalog.snapshot import CatalogSnapshot
+from wsdb.core.errors import CatalogError, ModelError, WsdbError, did_you_mean
+from wsdb.core.span import Span
+from wsdb.core.sqltext import ident
+from wsdb.parser.cursor import STRINGS, Token
+from wsdb.parser.script import Piece
+from wsdb.serve.predictor import install
+from wsdb.session import run_labels
+from wsdb.session.rooms import Rooms, create_functions
+
+MATRIX_FUNCTIONS = ("label_matrix", "label_votes")
+LABEL_FUNCTIONS = ("labels", "label_model", "lf_summary", "lf_errors", "label_model_report")
+MODEL_FUNCTIONS = ("predict", "evaluate", "confusion_matrix")
+HISTORY_FUNCTIONS = ("model_versions", "training_info")
+OTHER_FUNCTIONS = ("lineage", "wsdb_objects")
+FUNCTIONS = MATRIX_FUNCTIONS + LABEL_FUNCTIONS + MODEL_FUNCTIONS + HISTORY_FUNCTIONS + OTHER_FUNCTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a table function.
+
+    Attributes
+    ----------
+    name : lower-cased
+    span : from the name to the closing parenthesis
+    arguments : the tokens of each argument
+    """
+
+    name: str
+    span: Span
+    arguments: tuple[tuple[Token, ...], ...]
+
+
+MAY_CALL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\"?\s*\(", re.IGNORECASE)
+
+
+def may_call(text: str) -> bool:
+    """Return whether a text may call one of the table functions; False is certain, True is not."""
+    return MAY_CALL.search(text) is not None
+
+
+def install_functions(rooms: Rooms) -> None:
+    """Give the session's connection the table functions, and its database the function that scores rows."""
+    create_functions(rooms.engine, persisted=False)
+    install(rooms.engine)
+
+
+def calls(piece: Piece) -> list[Call]:
+    """Return the calls of wsdb's table functions in a statement, in order; calls inside calls are not looked for."""
+    found: list[Call] = []
+    tokens, at = piece.tokens, 0
+    while at < len(tokens) - 1:
+        token = tokens[at]
+        name = token.text.lower()
+        before = tokens[at - 1].text if at else ""
+        if name in FUNCTIONS and token.kind not in STRINGS and tokens[at + 1].text == "(" and before != ".":
+            end, arguments = _arguments(tokens, at + 2)
+            if end is not None:
+                span = Span(piece.span.text, token.start, tokens[end].end, piece.span.file)
+                found.append(Call(name, span, arguments))
+                at = end
+        at += 1
+    return found
+
+
+def _arguments(tokens: Sequence[Token], start: int) -> tuple[int | None, tuple[tuple[Token, ...], ...]]:
+    """Return the index of the closing parenthesis and the arguments before it; None where there is none."""
+    arguments: list[tuple[Token, ...]] = []
+    current: list[Token] = []
+    depth = 0
+    for at in range(start, len(tokens)):
+        text = tokens[at].text if tokens[at].kind not in STRINGS else ""
+        if text == ")" and depth == 0:
+            return at, tuple([*arguments, tuple(current)] if current else arguments)
+        if text == "," and depth == 0:
+            arguments.append(tuple(current))
+            current = []
+            continue
+        depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
+        current.append(tokens[at])
+    return None, ()
+
+
+def prepare(rooms: Rooms, piece: Piece, parameters: Any) -> tuple[str, list[Call]]:
+    """Make what a statement reads current and return its text for DuckDB, with the calls found in it.
+
+    Text without a call comes back as it is.
+
+    Raises
+    ------
+    CatalogError
+        WS201 where a call names a task or model that does not exist.
+    ModelError
+        WS501 where a task has no model.
+    """
+    found = calls(piece)
+    if not found:
+        return piece.sql, []
+    snapshot = rooms.catalog.snapshot()
+    if not snapshot.entries:
+        if not rooms.catalog.exists() and not _defined(rooms, found[0].name):
+            name = found[0].name
+            raise CatalogError(
+                "WS206",
+                f"{name}(…) reads what wsdb has stored, and this database has no task yet",
+                span=found[0].span,
+                hint="CREATE TASK makes one",
+            )
+        return piece.sql, []
+    own = [call for call in found if not _defined(rooms, call.name)]
+    if own:
+        install_functions(rooms)
+    for call in own:
+        with rooms.engine.at_home():
+            check(rooms, call, snapshot, piece, parameters)
+    return rewrite(piece, own), own
+
+
+def _defined(rooms: Rooms, name: str) -> bool:
+    """Return whether the user has a table macro of this name, which then goes before wsdb's."""
+    return bool(
+        rooms.engine.rows(
+            "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = ? AND NOT internal "
+            "AND database_name <> 'temp' AND schema_name <> 'wsdb' LIMIT 1",
+            [name],
+        )
+    )
+
+
+def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, parameters: Any) -> None:
+    """Check the name a call starts with, and refresh what it is about to read."""
+    name, span = first_argument(call, piece, parameters)
+    if name is None or call.name in OTHER_FUNCTIONS:
+        return
+    if call.name in HISTORY_FUNCTIONS:
+        snapshot.entry("model", name, span)
+    elif call.name in MODEL_FUNCTIONS:
+        check_model(name, span, snapshot)
+    else:
+        matrix_only = call.name in MATRIX_FUNCTIONS
+        run_labels.read_labels(rooms, snapshot, snapshot.task(name, span), matrix_only=matrix_only)
+
+
+def first_argument(call: Call, piece: Piece, parameters: Any) -> tuple[str | None, Span]:
+    """Return the name a call starts with, where it is a string or a bound parameter, and its place."""
+    if not call.arguments:
+        return None, call.span
+    tokens = call.arguments[0]
+    if len(tokens) > 2 and tokens[1].text in (":=", "=>"):
+        tokens = tokens[2:]
+    span = Span(call.span.text, tokens[0].start, tokens[-1].end, call.span.file)
+    if len(tokens) == 1 and tokens[0].kind in STRINGS:
+        return tokens[0].text, span
+    if tokens[0].kind == "PLACEHOLDER" and isinstance(parameters, Sequence):
+        place = sum(token.kind == "PLACEHOLDER" and token.start < tokens[0].start for token in piece.tokens)
+        return _text(parameters[place] if place < len(parameters) else None), span
+    if tokens[0].kind == "PARAMETER" and len(tokens) == 2:
+        word = tokens[1].text
+        if isinstance(parameters, Mapping):
+            return _text(parameters.get(word)), span
+        if isinstance(parameters, Sequence) and word.isdigit() and 0 < int(word) <= len(parameters):
+            return _text(parameters[int(word) - 1]), span
+    return None, span
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
+    """Raise unless `name` is a trained model, a task that one serves, or a version of either."""
+    plain, _, version = name.partition("@")
+    model = snapshot.models.get(plain.lower())
+    serving = snapshot.serving.get(plain.lower())
+    if model is not None or serving is not None:
+        newest = model.version if model is not None else serving[1] if serving is not None else 0
+        if version and not (version.isdigit() and 1 <= int(version) <= newest):
+            raise CatalogError(
+                "WS207", f'"{plain}" has no version "{version}"; its newest is {newest}', span=span, name=name
+            )
+        return
+    if snapshot.find("task", plain) is not None:
+        raise ModelError(
+            "WS501",
+            f'task "{plain}" has no model yet',
+            span=span,
+            hint=f"CREATE MODEL m FOR TASK {plain} FROM … FEATURES (…) trains one",
+        )
+    known = [*snapshot.names("model"), *snapshot.names("task")]
+    raise CatalogError(
+        "WS201", f'there is no model and no task "{plain}"', span=span, hint=did_you_mean(plain, known), name=name
+    )
+
+
+def rewrite(piece: Piece, found: Sequence[Call]) -> str:
+    """Return the text with each subquery argument moved into a CTE next to its call; all else stays byte for byte."""
+    text, start = piece.span.text, piece.span.start
+    parts: list[str] = []
+    for number, call in enumerate(found):
+        for tokens in call.arguments[1:]:
+            at = 2 if len(tokens) > 3 and tokens[1].text in (":=", "=>") else 0
+            if tokens[at].text != "(" or tokens[-1].text != ")":
+                continue
+            cte = f"__wsdb_query_{number}"
+            query = text[tokens[at].start : tokens[-1].end]
+            before = text[call.span.start : tokens[at].start]
+            after = text[tokens[-1].end : call.span.end]
+            parts += [text[start : call.span.start], f"(WITH {cte} AS {query} SELECT * FROM {before}{cte}{after})"]
+            start = call.span.end
+            break
+    return "".join([*parts, text[start : piece.span.end]])
+
+
+def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:
+    """Return DuckDB's error about a call in wsdb's words, or None where it has none better."""
+    text = str(error)
+    call = next((call for call in found if call.name in MODEL_FUNCTIONS), None)
+    if call is not None and 'does not have a column named "' in text and "__wsdb_row" in text:
+        column = text.split('does not have a column named "')[1].split('"')[0]
+        return ModelError(
+            "WS502",
+            f'{call.name} needs column "{column}", which the model was trained on and its input does not have',
+            span=call.span,
+            hint=f"select it, or alias another column AS {ident(column)}",
+            column=column,
+        )
+    if "[WS" in text and found:
+        place = text.index("[WS")
+        code = text[place + 1 : text.index("]", place)]
+        message = text[text.index("]", place) + 1 :].lstrip(": ").split("\n")[0]
+        return ModelError(code, message, span=found[0].span)
+    return None

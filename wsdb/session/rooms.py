@@ -1,0 +1,89 @@
+"""Rooms: what an executor may use, and what a statement gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from wsdb.catalog.catalog import Catalog
+from wsdb.engine.duckdb import DuckDBEngine
+from wsdb.planner.explain import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a statement of wsdb's gives back: a table, or nothing but what it did.
+
+    Attributes
+    ----------
+    table : rows of SHOW, DESCRIBE and EXPLAIN; None for a statement that only does something
+    """
+
+    table: pa.Table | None = None
+
+    @classmethod
+    def of(cls, names: Sequence[str], rows: Sequence[Sequence[Any]], types: Sequence[pa.DataType] = ()) -> Result:
+        """Return a result of rows; columns are strings unless `types` says otherwise."""
+        kinds = types or [pa.string()] * len(names)
+        arrays = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(kinds)]
+        return cls(pa.Table.from_arrays(arrays, names=list(names)))
+
+
+@dataclass(slots=True)
+class Settings:
+    """The session's settings, changed by SET."""
+
+    auto_refresh: bool = True
+
+
+@dataclass(slots=True)
+class Rooms:
+    """The rooms of one session.
+
+    Attributes
+    ----------
+    notices : what the last call has to say to the user, one sentence each
+    on_progress : called with a short text when work of some length begins
+    trusted_python : python labeling functions whose text came from the user in this session, by lower-cased name;
+        a read never runs any other
+    profiles : by id of a step, what it did
+    """
+
+    engine: DuckDBEngine
+    catalog: Catalog
+    notices: list[str] = field(default_factory=list)
+    on_progress: Callable[[str], None] = lambda text: None
+    settings: Settings = field(default_factory=Settings)
+    trusted_python: set[str] = field(default_factory=set)
+    profiles: dict[int, Profile] = field(default_factory=dict)
+
+    def notice(self, text: str) -> None:
+        """Tell the user something, once per call."""
+        if text not in self.notices:
+            self.notices.append(text)
+
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
+        """Make schema wsdb where it is missing, and commit all that is done inside or none of it."""
+        with self.engine.transaction() as own:
+            if not self.catalog.exists():
+                self.catalog.create()
+                create_functions(self.engine, persisted=True)
+            yield own
+
+
+def create_functions(engine: DuckDBEngine, *, persisted: bool) -> None:
+    """Make the table functions: in schema wsdb of the file, or as TEMP macros of the engine's connection."""
+    from wsdb.core.resources import read_sql
+    from wsdb.core.sqltext import ident
+
+    home = "wsdb" if persisted else f"{ident(engine.database)}.wsdb"
+    text = read_sql("functions.sql").replace("@macro@", "MACRO" if persisted else "TEMP MACRO")
+    text = text.replace("@here@", "wsdb." if persisted else "").replace("@home@", home)
+    for statement in text.split(";\n"):
+        if "CREATE OR REPLACE" in statement:
+            engine.run(statement)

@@ -1,0 +1,235 @@
+"""Session: one connection to a database; wsdb's statements are run here, all other SQL goes to DuckDB untouched."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import weakref
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+from wsdb.catalog.catalog import Catalog
+from wsdb.core.errors import WsdbError
+from wsdb.engine.connect import open_database
+from wsdb.engine.duckdb import DuckDBEngine
+from wsdb.parser.script import Piece, has_ours, split
+from wsdb.session import reads
+from wsdb.session.executors import execute
+from wsdb.session.frames import call_as
+from wsdb.session.rooms import Result, Rooms
+
+_open: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+class Session:
+    """A DuckDB connection that also speaks wsdb.
+
+    Every attribute that is not defined here is DuckDB's own: ``table``, ``register``, ``fetchall``, ``df``,
+    ``to_arrow_table`` and the rest of `duckdb.DuckDBPyConnection`.
+
+    Attributes
+    ----------
+    notices : list of str
+        What the last call has to say (what was computed, what was reused, warnings), emptied by the next call.
+    connection : duckdb.DuckDBPyConnection
+        The connection itself.
+    on_progress : callable
+        Called with a short text when work of some length begins; does nothing by default.
+    """
+
+    def __init__(self, connection: Any, *, owned: bool = True, share: Rooms | None = None) -> None:
+        self.connection = connection
+        self._owned = owned
+        engine = DuckDBEngine(connection)
+        if share is not None:
+            engine.database = share.engine.database
+        self._rooms = Rooms(engine, Catalog(connection, engine.database))
+        if share is not None:
+            self._rooms.settings = share.settings
+            self._rooms.trusted_python = share.trusted_python
+        _open.add(self)
+
+    # ------------------------------------------------------------------------------------------------ statements
+
+    def execute(self, query: Any, parameters: Any = None) -> Session:
+        """Run a script and keep the result of its last statement for ``fetchall()`` and its siblings.
+
+        Parameters
+        ----------
+        query : any number of statements of DuckDB's and wsdb's, or a statement object of DuckDB's
+        parameters : values for ``?``, ``$1`` or ``$name`` of the statement
+
+        Raises
+        ------
+        WsdbError
+            for a statement of wsdb's; the catalog and all stored state are then as before that statement.
+        duckdb.Error
+            for any other statement, exactly as DuckDB raises it.
+        """
+        frame = sys._getframe(1)
+        self._script(query, parameters, self.connection.execute, "parameters", frame)
+        return self
+
+    def sql(self, query: Any, *, alias: str = "", params: Any = None) -> Any:
+        """Run a script and return its last statement as a DuckDB relation; None where that returns no rows.
+
+        Parameters
+        ----------
+        query, params : see `execute`
+        alias : name of the relation
+        """
+        frame = sys._getframe(1)
+        return self._script(query, params, self.connection.sql, "params", frame, {"alias": alias} if alias else {})
+
+    query = sql
+
+    def _script(
+        self,
+        query: Any,
+        parameters: Any,
+        run: Callable[..., Any],
+        named: str,
+        frame: FrameType,
+        more: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run the pieces of a script in order with DuckDB's `run` and return what the last one gave."""
+        self._rooms.notices.clear()
+        options = dict(more or {})
+        bound = {**options, named: parameters} if parameters is not None else options
+        pieces = self._pieces(query)
+        if pieces is None:
+            return call_as(frame, run, (query,), bound)
+        answer: Any = None
+        for at, piece in enumerate(pieces):
+            last = at == len(pieces) - 1
+            if piece.ours:
+                answer = self._show(execute(piece.parse(), self._rooms), run, frame)
+            else:
+                answer = self._pass(piece, parameters, run, frame, bound if last else options)
+        return answer
+
+    def _pieces(self, query: Any) -> list[Piece] | None:
+        """Return the pieces of a script, or None where all of it goes to DuckDB as it is."""
+        if not isinstance(query, str) or not (has_ours(query) or reads.may_call(query)):
+            return None
+        pieces = split(query)
+        if any(piece.ours or reads.calls(piece) for piece in pieces):
+            return pieces
+        return None
+
+    def _pass(
+        self, piece: Piece, parameters: Any, run: Callable[..., Any], frame: FrameType, bound: dict[str, Any]
+    ) -> Any:
+        """Hand a statement to DuckDB: unchanged, but for subquery arguments of wsdb's table functions."""
+        text, found = reads.prepare(self._rooms, piece, parameters)
+        if not found:
+            return call_as(frame, run, (text,), bound)
+        try:
+            return call_as(frame, run, (text,), bound)
+        except Exception as error:
+            better = reads.explained(error, found)
+            if better is None:
+                raise
+            raise better from error
+
+    def _show(self, result: Result, run: Callable[..., Any], frame: FrameType) -> Any:
+        """Return the rows of a statement of wsdb's as DuckDB would."""
+        if result.table is None:
+            if run == self.connection.execute:
+                run("SELECT NULL AS nothing WHERE false")
+            return None
+        return call_as(frame, run, ("SELECT * FROM __wsdb_result",), {}, {"__wsdb_result": result.table})
+
+    # --------------------------------------------------------------------------------------------------- session
+
+    @property
+    def notices(self) -> list[str]:
+        """What the last call has to say, one sentence each."""
+        return self._rooms.notices
+
+    @property
+    def on_progress(self) -> Callable[[str], None]:
+        """The function that is told when work of some length begins."""
+        return self._rooms.on_progress
+
+    @on_progress.setter
+    def on_progress(self, function: Callable[[str], None]) -> None:
+        self._rooms.on_progress = function
+
+    def pieces(self, text: str, file: str | None = None) -> list[Piece]:
+        """Return the statements of a script, with their places in it."""
+        return split(text, file)
+
+    def run(self, piece: Piece) -> Any:
+        """Run one statement of a script and return its rows as a relation, or None."""
+        self._rooms.notices.clear()
+        frame = sys._getframe(1)
+        if piece.ours:
+            return self._show(execute(piece.parse(), self._rooms), self.connection.sql, frame)
+        return self._pass(piece, None, self.connection.sql, frame, {})
+
+    def cursor(self) -> Session:
+        """Return a session on a new connection to the same database, for another thread."""
+        return Session(self.connection.cursor(), share=self._rooms)
+
+    def close(self) -> None:
+        """Close the connection; one that was given to `attach` stays open."""
+        _open.discard(self)
+        if self._owned:
+            self.connection.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "connection":
+            raise AttributeError(name)
+        return getattr(self.connection, name)
+
+
+def connect(database: Any = ":memory:", read_only: bool = False, config: dict[str, Any] | None = None) -> Session:
+    """Open a database and return a session.
+
+    Parameters
+    ----------
+    database : path of a DuckDB file, made where it is missing; ``:memory:``; or an open DuckDB connection
+    read_only : open the file without the right to write
+    config : settings of DuckDB's
+
+    Raises
+    ------
+    StorageError
+        WS601 where another process holds the file (its process number is in the message); WS602 where it is no
+        readable DuckDB database.
+    """
+    if not isinstance(database, str) and hasattr(database, "execute"):
+        return attach(database)
+    return Session(open_database(str(database), read_only=read_only, config=config))
+
+
+def attach(connection: Any) -> Session:
+    """Return a session over an open DuckDB connection, and give the connection wsdb's table functions.
+
+    The connection stays the caller's: closing the session leaves it open. On it, ``SELECT … FROM predict('t', tbl)``
+    works without the session, as do the other table functions; they read what is stored and refresh nothing.
+    """
+    session = Session(connection, owned=False)
+    if session._rooms.catalog.exists():
+        session._rooms.catalog.create()
+        reads.install_functions(session._rooms)
+    return session
+
+
+@atexit.register
+def _close_all() -> None:
+    for session in list(_open):
+        try:
+            session.close()
+        except WsdbError:
+            continue

@@ -1,0 +1,1 @@
+"""Suggestion: labeling functions proposed from explanations, examples and query logs."""
