@@ -141,8 +141,8 @@ def json_object(path: Path) -> dict[str, Any]:
 
 COLUMNS = (
     ("set", "<13"), ("rows", ">6"), ("mv", ">6.1f"), ("lm", ">6.1f"), ("lm_cov", ">7.1f"), ("mean", ">6.1f"),
-    ("min", ">6.1f"), ("max", ">6.1f"), ("end_cov", ">8.1f"), ("gold", ">6.1f"), ("ll", ">6.2f"), ("epoch", ">6"),
-    ("T", ">6.2f"), ("sec", ">6.1f"), ("rows/s", ">8.0f"),
+    ("min", ">6.1f"), ("max", ">6.1f"), ("end_cov", ">8.1f"), ("gold", ">6.1f"), ("ll", ">6.2f"),
+    ("epoch", ">6"),    ("T", ">6.2f"), ("sec", ">6.1f"), ("rows/s", ">8.0f"),
 )  # fmt: skip
 
 

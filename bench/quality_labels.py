@@ -16,7 +16,7 @@ Snorkel (`--snorkel`, the interpreter of an environment with snorkel and torch) 
 defaults except a fixed seed, in a process of its own, on the same votes; "+bal" passes the same balance.
 
 The expected figures are the rows MV, auto-B and auto-A of the tables in METHODS.md 3.1, and the rows MV and
-auto of its crowd table. The tie rule of that MV is not stated, so only the auto columns decide the exit status.
+auto of its crowd table. The tie rule of that MV is not stated: only the auto columns decide the exit status.
 """
 
 from __future__ import annotations

@@ -12,11 +12,17 @@ OUTPUTS = ("text", "output")
 Errors = type[Exception] | tuple[type[Exception], ...]
 
 
+# Figures that are different in every run: "trained in 1.2 s" and the seconds of EXPLAIN ANALYZE.
+_TIMES = re.compile(r"\b\d+\.\d+ s\b|\bseconds=\d+\.\d+")
+
+
 class Session(Protocol):
     """What a page needs of a session."""
 
-    def execute(self, sql: str) -> Any:
-        """Run `sql`; str() of the result is its rendered table."""
+    notices: list[str]
+
+    def sql(self, query: str) -> Any:
+        """Run `query`; str() of the relation that comes back is its rendered table. None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +74,15 @@ def steps(text: str) -> list[tuple[Fence, Fence | None]]:
     return found
 
 
-def rendered(result: Any) -> str:
-    """Return what the reader of the page sees of a result, without the spaces at line ends."""
-    return clean("" if result is None else str(result))
+def rendered(session: Session, query: str) -> str:
+    """Return what the reader of the page sees: the table, or the notices of a statement that gives none."""
+    result = session.sql(query)
+    return clean("\n".join(session.notices) if result is None else str(result))
+
+
+def same(shown: str, actual: str) -> bool:
+    """Return whether two outputs are equal but for times."""
+    return _TIMES.sub("", clean(shown)) == _TIMES.sub("", actual)
 
 
 def clean(text: str) -> str:
@@ -94,12 +106,12 @@ def run_page(text: str, session: Session, error: Errors) -> list[Difference]:
     differences: list[Difference] = []
     for sql, output in steps(text):
         try:
-            actual = rendered(session.execute(sql.text))
+            actual = rendered(session, sql.text)
         except error as failure:
             if output is None:
                 raise AssertionError(f"line {sql.line}: this SQL fails:\n{sql.text}\n{failure}") from failure
             actual = clean(str(failure))
-        if output is not None and clean(output.text) != actual:
+        if output is not None and not same(output.text, actual):
             differences.append(Difference(output, actual))
     return differences
 

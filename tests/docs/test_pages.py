@@ -1,7 +1,8 @@
 """Every SQL fence in README.md and docs/ runs, and gives what the page shows.
 
 - A fence tagged ``sql`` runs; all of a page run in order, in one fresh in-memory session, at the root.
-- A fence tagged ``text`` right after it must show ``str()`` of the last statement's result, or the error.
+- A fence tagged ``text`` right after it must show what `print(db.sql(...))` shows of the last statement, the notices
+  where it returns no rows, or the error. Times (``1.2 s``, ``seconds=0.001``) may differ.
 - ``sql no-run`` is not run. ``<!-- sql`` ... ``-->`` runs but is not seen: set-up that would bore the reader.
 - A page with ``<!-- slow -->`` is a slow test; one with ``<!-- require: torch -->`` is skipped without torch.
 
@@ -98,11 +99,15 @@ not an output
 class FakeSession:
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.notices: list[str] = []
 
-    def execute(self, sql: str) -> str:
-        self.seen.append(sql)
-        if sql == "bad":
+    def sql(self, query: str) -> str | None:
+        self.seen.append(query)
+        if query == "bad":
             raise ValueError("Parser Error: no")
+        if query == "train":
+            self.notices = ["trained in 1.5 s"]
+            return None
         return "┌───┐\n│ 1 │\n└───┘\n"
 
 
@@ -127,3 +132,10 @@ def test_a_wrong_output_is_found_and_can_be_written() -> None:
 def test_an_error_that_the_page_does_not_show_fails() -> None:
     with pytest.raises(AssertionError, match=r"line 1: this SQL fails:\nbad\nParser Error: no"):
         run_page("```sql\nbad\n```\n", FakeSession(), ValueError)
+
+
+def test_a_statement_without_rows_shows_its_notices_and_times_may_differ() -> None:
+    page = "```sql\ntrain\n```\n```text\ntrained in 22.0 s\n```\n"
+    assert run_page(page, FakeSession(), ValueError) == []
+    wrong = run_page(page.replace("trained", "refitted"), FakeSession(), ValueError)
+    assert [item.actual for item in wrong] == ["trained in 1.5 s"]

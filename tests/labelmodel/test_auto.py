@@ -208,8 +208,8 @@ def test_a_hundred_classes_keep_the_prior_mass() -> None:
         ({"balance": np.array([0.5, 0.6])}, "WS303", "they sum to 1.1"),
         ({"balance": np.array([1.5, -0.5])}, "WS303", "at least 0"),
         ({"balance": np.array([np.nan, 1.0])}, "WS303", "at least 0"),
-        ({"labels": ["one"]}, "WS309", "1 labels do not match 2 classes"),
-        ({"gold": GoldCounts(np.zeros((1, 2, 2)), np.zeros(2))}, "WS309", "do not match 8 sources"),
+        ({"labels": ["one"]}, "WS320", "1 labels do not match 2 classes"),
+        ({"gold": GoldCounts(np.zeros((1, 2, 2)), np.zeros(2))}, "WS320", "do not match 8 sources"),
     ],
 )
 def test_impossible_input_is_refused(options: dict[str, object], code: str, text: str) -> None:

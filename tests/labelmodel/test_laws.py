@@ -145,10 +145,10 @@ def test_a_near_copy_changes_few_answers(seed: int, known: bool) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_known_rates_are_recovered_within_tolerance(seed: int) -> None:
-    """20,000 rows of 12 independent sources: answers within 2 points of the true model's, coverage within 1 point.
+    """With 20,000 rows of 12 sources, answers are within 2 points of the true model's, coverage within 1.
 
-    The estimated accuracy is that of the anchor, which is pulled towards agreement with the vote shares: it may be
-    off by 0.2 for a source, and ranks sources (correlation above 0.7).
+    The estimated accuracy is that of the anchor, which is pulled towards the vote shares: it may
+    be off by 0.2 for a source, and ranks sources (correlation above 0.7).
     """
     rng = np.random.default_rng(seed)
     balance = np.array([0.5, 0.3, 0.2])

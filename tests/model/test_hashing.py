@@ -62,7 +62,8 @@ def test_a_slice_of_an_array_hashes_as_a_copy_of_it_does() -> None:
 def test_hashes_are_equal_in_another_process() -> None:
     program = (
         "import pyarrow as pa; from wsdb.model.hashing import hash_ngrams;"
-        "h = hash_ngrams(pa.array(['Hello, world!', 'naïve café']), bits=18, word_ngrams=2, char_ngrams=(3, 4));"
+        "h = hash_ngrams(pa.array(['Hello, world!', 'naïve café']), "
+        "bits=18, word_ngrams=2, char_ngrams=(3, 4));"
         "print(h.buckets.tolist())"
     )
     found = subprocess.run(

@@ -69,7 +69,7 @@ def test_a_word_stands_in_for_a_number_where_the_option_says_so() -> None:
 
 @pytest.mark.parametrize("balance", [(0.5, 0.4), (1.0, 0.0), (0.5, 0.25, 0.25)])
 def test_a_class_balance_must_be_positive_shares_of_every_class(balance: tuple[float, ...]) -> None:
-    with pytest.raises(SpecError, match="class balance"):
+    with pytest.raises(SpecError, match="the balance of task"):
         TaskTarget("spam", ("ham", "spam"), balance=balance)
 
 

@@ -225,6 +225,9 @@ class Catalog:
             [kind, *low],
         )
         if kind == "task":
+            self._con.execute(
+                f"DELETE FROM {self.table('lineage_edges')} WHERE to_kind = 'labels' AND lower(to_name) = ?", low
+            )
             for table in ("matrices", "matrix_columns", "label_runs", "label_parameters", "serving"):
                 self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(task) = ?", low)
         if kind == "model":
@@ -257,8 +260,10 @@ class Catalog:
             rows.append((task, position, name, lf, source, hashed, votes, *kept))
         self._insert("matrix_columns", rows)
 
-    def put_label_run(self, task: str, run: Mapping[str, Any], parameters: Sequence[tuple[Any, ...]]) -> None:
-        """Record the fit of a label model and its parameters (lf, class, accuracy … n)."""
+    def put_label_run(
+        self, task: str, run: Mapping[str, Any], parameters: Sequence[tuple[Any, ...]], lfs: Sequence[str]
+    ) -> None:
+        """Record the fit of a label model, its parameters (lf, class, accuracy … n) and whose votes it read."""
         (last,) = self._rows(f"SELECT max(run) FROM {self.table('label_runs')} WHERE lower(task) = ?", [task.lower()])[
             0
         ]
@@ -281,6 +286,11 @@ class Catalog:
             [task, number, *(run[name] for name in names), run["seconds"]],
         )
         self._insert("label_parameters", [(task, number, *row) for row in parameters])
+        self._con.execute(
+            f"DELETE FROM {self.table('lineage_edges')} WHERE to_kind = 'labels' AND lower(to_name) = ?",
+            [task.lower()],
+        )
+        self.edges("labels", task, number, [("labeling function", lf) for lf in lfs])
 
     def put_model(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,28 +83,32 @@ def reads(con: duckdb.DuckDBPyConnection, query: str) -> Reads:
     return Reads(frozenset(names), everything, own, frozenset(functions), opaque)
 
 
-def volatile(con: duckdb.DuckDBPyConnection, functions: frozenset[str]) -> bool:
-    """Return whether one of these functions may answer differently for the same input."""
-    if not functions:
-        return False
-    found = con.execute(
-        "SELECT 1 FROM duckdb_functions() WHERE list_contains(?, function_name) "
-        "AND stability IS NOT NULL AND stability <> 'CONSISTENT' LIMIT 1",
-        [sorted(functions)],
-    ).fetchall()
-    return bool(found)
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """What is known of a database's functions, read once because DuckDB takes its time to list them.
+
+    Attributes
+    ----------
+    volatile : lower-cased names of those that may answer differently for the same input
+    macros : definition of each of the user's macros, which is part of what a body that calls it means
+    """
+
+    volatile: frozenset[str]
+    macros: Mapping[str, str]
 
 
-def macros(con: duckdb.DuckDBPyConnection, functions: frozenset[str]) -> list[str]:
-    """Return the definitions of the user's macros among these functions: they are part of what a body means."""
-    if not functions:
-        return []
-    found = con.execute(
-        "SELECT function_name || ' ' || coalesce(macro_definition, '') FROM duckdb_functions() "
-        "WHERE list_contains(?, lower(function_name)) AND function_type = 'macro' AND NOT internal ORDER BY ALL",
-        [sorted(functions)],
+def functions(con: duckdb.DuckDBPyConnection) -> Functions:
+    """Return the functions of a database that matter for fingerprints."""
+    rows = con.execute(
+        "SELECT lower(function_name), stability IS NOT NULL AND stability <> 'CONSISTENT', "
+        "CASE WHEN function_type IN ('macro', 'table_macro') AND NOT internal AND schema_name <> 'wsdb' "
+        "AND database_name <> 'temp' THEN coalesce(macro_definition, '') END AS definition "
+        "FROM duckdb_functions() WHERE stability <> 'CONSISTENT' OR definition IS NOT NULL ORDER BY ALL"
     ).fetchall()
-    return [text for (text,) in found]
+    return Functions(
+        frozenset(name for name, volatile, _ in rows if volatile),
+        {name: definition for name, _, definition in rows if definition is not None},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from wsdb.core.errors import DataError, SpecError
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, VoteWhen, Votes
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
-from wsdb.engine.analyze import Reads, macros, reads, volatile
+from wsdb.engine.analyze import Reads, functions, reads
 from wsdb.engine.check import describe, relation_columns
 from wsdb.engine.udf import source_of
 from wsdb.planner.facts import LFFacts, TaskFacts
@@ -23,6 +23,7 @@ class Inspector:
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self._con = con
         self._relations: dict[str, str] = {}
+        self._functions = functions(con)
 
     def task(self, task: Task, lfs: list[LabelingFunction]) -> TaskFacts:
         """Return the facts of a task.
@@ -127,7 +128,7 @@ class Inspector:
             case Votes() as body:
                 return [self._hash_relation(body.relation)]
             case _:
-                if known.opaque or volatile(self._con, known.functions):
+                if known.opaque or known.functions & self._functions.volatile:
                     return None
                 own = {task.relation.lower(), task.relation.replace('"', "").lower()}
                 others = [
@@ -135,7 +136,8 @@ class Inspector:
                     for relation in known.relations
                     if isinstance(lf.body, Select) or relation.replace('"', "").lower() not in own
                 ]
-                return [*map(self._hash_relation, others), *macros(self._con, known.functions)]
+                called = sorted(known.functions & self._functions.macros.keys())
+                return [*map(self._hash_relation, others), *(self._functions.macros[name] for name in called)]
 
     def _hash_relation(self, relation: str) -> str:
         """Return the hash of a whole relation, whatever the order of its rows."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from wsdb.core.errors import DataError, SpecError, did_you_mean
 from wsdb.core.lf import LabelingFunction, Python
@@ -135,6 +134,8 @@ class PythonLF:
         DataError
             WS403 for an unknown label, WS406 for a wrong length or type.
         """
+        import pyarrow.compute as pc  # takes a while to load, and only python labeling functions need it
+
         labels = answer if isinstance(answer, pa.Array | pa.ChunkedArray) else pa.array(_listed(answer))
         if isinstance(labels, pa.ChunkedArray):
             labels = labels.combine_chunks()

@@ -106,7 +106,7 @@ def _fit_lf_regime(request: Request, fired: FiredVotes, copy_of: np.ndarray, bec
     guarded = contradicted > GUARD
     product = guarded or request.balance is None
     if guarded:
-        # A balance that the votes contradict is left out of the scores; uncovered rows and ties still follow it.
+        # A balance that the votes contradict is left out of the scores; uncovered rows and ties follow it.
         model = replace(uniform, form=replace(uniform.form, prior=model.form.prior))
     form = with_vote_share(model.form, model.shared) if product else model.form
     fit = _of_model(request, "lf", fired, replace(model, form=form))

@@ -46,15 +46,15 @@ def fit(
     ------
     SpecError
         WS308 for an unknown method or regime; WS303 for a balance of the wrong length, with a share that is
-        negative or not finite, or that does not sum to 1; WS309 for gold counts or labels that do not match.
+        negative or not finite, or that does not sum to 1; WS320 for gold counts or labels that do not match.
     """
     _one_of("label model", method, tuple(METHODS))
     _one_of("regime", regime, REGIMES)
     k, m = patterns.n_classes, len(patterns.sources)
     if gold is not None and gold.votes.shape != (m, k, k):
-        raise SpecError("WS309", f"gold counts {gold.votes.shape} do not match {m} sources, {k} classes")
+        raise SpecError("WS320", f"gold counts {gold.votes.shape} do not match {m} sources, {k} classes")
     if labels is not None and len(labels) != k:
-        raise SpecError("WS309", f"{len(labels)} labels do not match {k} classes")
+        raise SpecError("WS320", f"{len(labels)} labels do not match {k} classes")
     known = check_balance(balance, k) if balance is not None else None
     if known is None and gold is not None and gold.classes.sum() > 0:
         known = gold.balance

@@ -32,7 +32,7 @@ class ScoreForm:
     share_mix : in [0, 1], or None for no vote-share factor
     share_power : exponent of the vote-share factor
     prior : float64 array of shape (k,), sums to 1; breaks ties and is the answer for uncovered rows
-    share_weights : float64 array of shape (m,), positive, what a vote counts for in the vote share; None is 1 each
+    share_weights : float64 array of shape (m,), positive, weight of a vote in the vote share; None is 1 each
     """
 
     bias: np.ndarray

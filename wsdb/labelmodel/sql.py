@@ -139,7 +139,7 @@ def _mass(form: ScoreForm, y: int) -> str:
     mass = f"exp(__ws_z{y} - __ws_top)"
     if form.share_mix is None or form.share_power == 0:
         return mass
-    # Integer counts: / is DuckDB's division of doubles. An uncovered row divides by nothing and is replaced later.
+    # Integer counts: / is DuckDB's division of doubles. An uncovered row is replaced later.
     votes = "__ws_n" if form.share_weights is None else _sum(_each("n", range(form.n_classes)))
     share = f"__ws_n{y} / nullif({votes}, 0)"
     if form.share_mix != 1:

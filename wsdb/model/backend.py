@@ -38,8 +38,8 @@ def choose_device(name: str) -> torch.device:
 def one_thread() -> Iterator[None]:
     """Run torch on one CPU thread inside the block, and on as many as before after it.
 
-    The steps of these networks are too small to share: on two busy cores two threads took 10 to 50 times as long as
-    one. One thread also makes sums independent of the number of cores.
+    The steps of these networks are too small to share: on two busy cores two threads took 10 to 50 times as
+    long as one. One thread also makes sums independent of the number of cores.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

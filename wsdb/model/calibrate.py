@@ -31,7 +31,8 @@ def log_loss(logits: np.ndarray, targets: np.ndarray) -> float:
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """Return the T in 0.05 … 20 with the least log loss on (n, k) held-out labels.
 
-    It is 1 where none is better than 1. The loss is convex in 1/T, so golden-section search over log T finds the minimum.
+    It is 1 where none is better than 1. The loss is convex in 1/T, so golden-section search over log T finds
+    the minimum.
     """
     low, high = _LOW, _HIGH
     for _ in range(40):  # the interval shrinks to 2e-8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +98,16 @@ class Encoder:
         ModelError  WS503 unsupported type, WS504 other Arrow type than declared, WS507 vectors of several
             lengths.
         """
+        for name, _ in features:
+            if name not in table.column_names:
+                raise ModelError("WS504", f"the training rows have no column {name}", column=name)
         specs = choose_kinds(features, table)
         raws, fits, notices = [], [], []
         for spec in specs:
-            raw = _join(spec, [_read(spec, chunk, hashing, None) for chunk in _chunks(table, spec)])
-            fit, notes = _fit(spec, raw, table.column(spec.name).null_count, hashing, min_rows)
+            column = table.column(spec.name)
+            chunks = column.chunks or [pa.array([], column.type)]
+            raw = _join(spec, [_read(spec, check_column(spec, chunk), hashing, None) for chunk in chunks])
+            fit, notes = _fit(spec, raw, column.null_count, hashing, min_rows)
             raws.append(raw)
             fits.append(fit)
             notices.extend(notes)
@@ -216,18 +221,6 @@ def column_of(batch: pa.RecordBatch | pa.StructArray, spec: FeatureSpec) -> pa.A
     index = names.index(spec.name)
     column = batch.flatten()[index] if is_struct else batch.column(index)
     return check_column(spec, column)
-
-
-def _chunks(table: pa.Table, spec: FeatureSpec) -> Iterable[pa.Array]:
-    if spec.name not in table.column_names:
-        raise ModelError(
-            "WS504",
-            f"the training rows have no column {spec.name}",
-            hint=f"they have {', '.join(table.column_names)}",
-        )
-    column = table.column(spec.name)
-    chunks = column.chunks or [pa.array([], column.type)]
-    return (check_column(spec, chunk) for chunk in chunks)
 
 
 def _read(spec: FeatureSpec, column: pa.Array, hashing: Hashing, fit: TextFit | TableFit | None) -> Any:

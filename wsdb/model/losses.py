@@ -26,7 +26,7 @@ def expected_cross_entropy(
 
 
 def sharpen_labels(probabilities: np.ndarray, power: float, *, hard: bool = False) -> np.ndarray:
-    """Return p^power, normalised, float64 (n, k); `hard` gives the likeliest label (ties: the first) all of it."""
+    """Return p^power, normalised, float64 (n, k); `hard` gives all to the first likeliest label."""
     if hard:
         return np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
     raised = (

@@ -14,7 +14,7 @@ from wsdb.model.backend import torch
 from wsdb.model.calibrate import softmax
 from wsdb.model.encode import EncodedBatch, Encoder, Hashing
 from wsdb.model.network import Network, build_network, inputs_of
-from wsdb.model.weights import FORMAT, unpack
+from wsdb.model.weights import FORMAT, digest, unpack
 
 _ROWS = 4_096  # rows in the network at a time
 
@@ -54,26 +54,23 @@ class Predictor:
                 f"the model is of format {manifest.get('format')}; this version reads format {FORMAT}",
                 hint="train the model again, or use the version of wsdb that trained it",
             )
-        arrays, parameters = unpack(weights)
-        try:
-            hashing = Hashing(
-                **{**manifest["hashing"], "char_ngrams": tuple(manifest["hashing"]["char_ngrams"])}
-            )
-            encoder = Encoder.restore(manifest["features"], arrays, hashing)
-            tasks = manifest["tasks"]
-            network = build_network(
-                n_text=encoder.n_text,
-                n_category=encoder.n_category,
-                n_dense=encoder.n_dense,
-                hidden=manifest["hidden"],
-                n_labels=[len(task["labels"]) for task in tasks],
-                generator=torch.Generator(),
-            )
-            network.load_state_dict({name: torch.from_numpy(array) for name, array in parameters.items()})
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        if manifest.get("weights_sha256") != digest(weights):
             raise ModelError(
-                "WS508", f"manifest and weights of the model do not fit together: {error}"
-            ) from error
+                "WS508", "manifest and weights of the model do not belong together, or are damaged"
+            )
+        arrays, parameters = unpack(weights)
+        hashing = Hashing(**{**manifest["hashing"], "char_ngrams": tuple(manifest["hashing"]["char_ngrams"])})
+        encoder = Encoder.restore(manifest["features"], arrays, hashing)
+        tasks = manifest["tasks"]
+        network = build_network(
+            n_text=encoder.n_text,
+            n_category=encoder.n_category,
+            n_dense=encoder.n_dense,
+            hidden=manifest["hidden"],
+            n_labels=[len(task["labels"]) for task in tasks],
+            generator=torch.Generator(),
+        )
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in parameters.items()})
         network.requires_grad_(False).eval()
         return cls(
             encoder=encoder,

@@ -116,8 +116,7 @@ def _option(default: Any, description: str, **facts: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class TrainSpec:
-    """How to train. Every option has a default; the defaults are one configuration for all data (METHODS
-    section 8).
+    """How to train. Every option has a default; the defaults are one configuration for all data.
 
     A value outside its range raises SpecError WS307. The fields' meanings are in `OPTIONS`.
     """

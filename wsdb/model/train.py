@@ -1,10 +1,8 @@
 """Train one multitask network on the probabilities of the label models.
 
-Training runs on one CPU thread, or on the device.
-
-Determinism: with equal rows (in any order, if their keys differ), spec, torch version, machine and number of
-threads, the weights are bit-identical. Another number of threads may change the last bits; so may another
-device.
+Training runs on one CPU thread, or on the device. Determinism: with equal rows (in any order, if their keys
+differ), spec, torch version and kind of machine the weights are bit-identical, whatever the number of cores.
+On a GPU they are equal up to rounding.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ from wsdb.model.network import Network, build_network, inputs_of
 from wsdb.model.predictor import network_logits
 from wsdb.model.rows import KEY, hash_keys, hold_out, read_task, require_rows, training_labels
 from wsdb.model.spec import TaskTarget, TrainSpec
-from wsdb.model.weights import FORMAT, pack
+from wsdb.model.weights import FORMAT, digest, pack
 
 _MIN_HELD_OUT = 20  # fewer held-out labels than this say nothing about when to stop, nor about calibration
 _DENSE_LR = 0.1  # step size of dense inputs, as a share of that of sparse inputs
@@ -196,8 +194,11 @@ def train(
         task.name: {"train": int((targets[t].weights[train_rows] > 0).sum()), "valid": len(valid_rows[t])}
         for t, task in enumerate(tasks)
     }
+    parameters = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    weights_bytes = pack(encoder.tensors(), parameters)
     manifest = {
         "format": FORMAT,
+        "weights_sha256": digest(weights_bytes),
         "torch": str(torch.__version__),
         "spec": dataclasses.asdict(spec),
         "hidden": hidden,
@@ -217,10 +218,9 @@ def train(
         ],
         "notices": notices,
     }
-    parameters = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
     return Trained(
         manifest=manifest,
-        weights=pack(encoder.tensors(), parameters),
+        weights=weights_bytes,
         history=history,
         rows=counts,
         epoch=chosen,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,6 +21,11 @@ def pack(encoder: Mapping[str, np.ndarray], network: Mapping[str, np.ndarray]) -
     """Return both sets of arrays as safetensors; equal arrays give equal bytes."""
     arrays = dict(encoder) | {_NETWORK + name: array for name, array in network.items()}
     return save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)})
+
+
+def digest(weights: bytes) -> str:
+    """Return the SHA-256 of the weights, which their manifest carries."""
+    return hashlib.sha256(weights).hexdigest()
 
 
 def unpack(weights: bytes) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from wsdb.core.errors import ModelError, WsdbError
 from wsdb.serve.macros import FUNCTION, RESULT
@@ -83,7 +82,7 @@ class PredictFunction:
                 continue
             if found:
                 return Predictor.load(json.loads(found[0][0]), found[0][1])
-        raise ModelError("WS503", f'model "{name}@{version}" is not stored in this database')
+        raise ModelError("WS510", f'model "{name}@{version}" is not stored in this database')
 
     def put(self, key: str, model: Any) -> None:
         """Keep a model that is loaded already, such as one trained in a transaction that is still open."""
@@ -140,11 +139,11 @@ def _structs(probs: np.ndarray, labels: tuple[str, ...]) -> pa.StructArray:
     best = probs.argmax(axis=1)
     maps = pa.MapArray.from_arrays(
         pa.array(np.arange(n_rows + 1) * k, pa.int32()),
-        pc.take(names, pa.array(np.tile(np.arange(k), n_rows))),
+        names.take(pa.array(np.tile(np.arange(k), n_rows))),
         pa.array(np.ascontiguousarray(probs, dtype=np.float64).ravel()),
     )
     prob = pa.array(probs[np.arange(n_rows), best].astype(np.float64))
     return pa.StructArray.from_arrays(
-        [pc.take(names, pa.array(best)), prob, maps],
+        [names.take(pa.array(best)), prob, maps],
         names=["label", "prob", "probs"],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wsdb.core.errors import WsdbError
 from wsdb.parser.statements import (
     CommentOn,
     CreateFeatureSet,
@@ -43,6 +44,9 @@ EXECUTORS: dict[type[Statement], Callable[..., Result | None]] = {
 
 
 def execute(stmt: Statement, rooms: Rooms) -> Result:
-    """Run one statement in the database that holds schema wsdb."""
-    with rooms.engine.at_home():
-        return EXECUTORS[type(stmt)](stmt, rooms) or Result()
+    """Run one statement in the database that holds schema wsdb; an error without a place is placed at it."""
+    try:
+        with rooms.engine.at_home():
+            return EXECUTORS[type(stmt)](stmt, rooms) or Result()
+    except WsdbError as error:
+        raise error.at(stmt.span) from error.__cause__

@@ -148,7 +148,10 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
         check_model(name, span, snapshot)
     else:
         matrix_only = call.name in MATRIX_FUNCTIONS
-        run_labels.read_labels(rooms, snapshot, snapshot.task(name, span), matrix_only=matrix_only)
+        try:
+            run_labels.read_labels(rooms, snapshot, snapshot.task(name, span), matrix_only=matrix_only)
+        except WsdbError as error:
+            raise error.at(call.span) from error.__cause__
 
 
 def first_argument(call: Call, piece: Piece, parameters: Any) -> tuple[str | None, Span]:

@@ -131,7 +131,14 @@ def run_fit(rooms: Rooms, step: Fit) -> None:
     rooms.on_progress(f"label model of {task.name}: {len(patterns.counts):,} vote patterns")
     gold = gold_counts(rooms, task, step.pack) if step.spec.use_dev == "anchor" else None
     balance = None if task.shares is None else np.array(task.shares)
-    fitted = fit(patterns, method=step.spec.method, balance=balance, regime=step.spec.regime, gold=gold)
+    fitted = fit(
+        patterns,
+        method=step.spec.method,
+        balance=balance,
+        regime=step.spec.regime,
+        gold=gold,
+        labels=task.labels,
+    )
     store_label_views(rooms, task, step.pack.columns, fitted)
     seconds = time.perf_counter() - start
     rooms.catalog.put_label_run(
@@ -149,6 +156,7 @@ def run_fit(rooms: Rooms, step: Fit) -> None:
             "seconds": seconds,
         },
         parameters(task, fitted),
+        [lf.name for lf in rooms.catalog.snapshot().lfs(task.name) if lf.enabled],
     )
     rooms.profiles[id(step)] = Profile(fitted.n_rows, time.perf_counter() - counted)
     rooms.notice(f"labels of task {task.name}: {fitted.chosen}. {fitted.reason}")

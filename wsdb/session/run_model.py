@@ -196,6 +196,7 @@ def create_model(stmt: CreateModel, rooms: Rooms, step: Step | None = None) -> N
         rooms.notice(f"model {old.name} exists already")
         return
     parents = [("task", name) for name, _ in spec.tasks] + [("feature set", name) for name in spec.feature_sets]
+    parents += [("labels", name) for name, _ in spec.tasks] if spec.labels_sql is None else []
 
     def work() -> None:
         done = rooms.catalog.put(
