@@ -3,6 +3,7 @@
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    := .venv
 VENV15  := .venv-duckdb15
+SNORKEL := .venv-snorkel
 BIN     := $(VENV)/bin
 PIP     := python -m pip --disable-pip-version-check --quiet
 NEEDS   := pyproject.toml constraints.txt
@@ -56,10 +57,11 @@ docs: $(VENV)/.installed  ## rewrite the generated parts of the documentation
 docs-check: $(VENV)/.installed
 	$(if $(DOCS),$(BIN)/cog --check --diff $(DOCS))
 
-bench: $(VENV)/.installed-bench  ## run every benchmark; results in bench/results/
+bench: $(VENV)/.installed-bench $(SNORKEL)/.installed  ## run every benchmark; results in bench/results/
 	@mkdir -p bench/results
 	@set -e; for name in $(BENCHES); do \
-	    echo "== $$name"; $(BIN)/python -m bench.$$name --out bench/results/$$name.json; \
+	    case $$name in bench_label_model|quality_labels) more="--snorkel $(SNORKEL)/bin/python";; *) more=;; esac; \
+	    echo "== $$name"; $(BIN)/python -m bench.$$name --out bench/results/$$name.json $$more; \
 	done
 
 install: $(VENV)/.installed  ## make the environment only
@@ -79,5 +81,11 @@ $(VENV15)/.installed: $(NEEDS)
 	$(VENV15)/bin/$(PIP) install -c $(VENV15)/constraints.txt -e '.[torch,test]'
 	@touch $@
 
+# The peer that benchmarks compare with, in an environment of its own.
+$(SNORKEL)/.installed: constraints.txt
+	$(PYTHON) -m venv $(SNORKEL)
+	$(SNORKEL)/bin/$(PIP) install -c constraints.txt snorkel torch==2.13.0
+	@touch $@
+
 clean:  ## remove environments and caches
-	rm -rf $(VENV) $(VENV15) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV15) $(SNORKEL) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

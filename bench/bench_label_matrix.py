@@ -72,8 +72,9 @@ def labeling_functions() -> list[Predicate]:
         add(
             1,
             f"body LIKE '%{one}%' AND title LIKE '%{two}%'",
-            lambda a=one, b=two: pl.col("body").str.contains(a, literal=True)
-            & pl.col("title").str.contains(b, literal=True),
+            lambda a=one, b=two: (
+                pl.col("body").str.contains(a, literal=True) & pl.col("title").str.contains(b, literal=True)
+            ),
         )
     for one, two, three in (
         ("great", "happy", "kind"),
@@ -125,7 +126,9 @@ def main() -> None:
         names = ["ham", "spam"]
         for at, (code, sql, _) in enumerate(lfs):
             db.execute(f"CREATE LF lf_{at} FOR TASK spam VOTE '{names[code]}' WHEN {sql}")
-        votes = ", ".join(f"CASE WHEN {sql} THEN {code}::TINYINT END AS lf_{at}" for at, (code, sql, _) in enumerate(lfs))
+        votes = ", ".join(
+            f"CASE WHEN {sql} THEN {code}::TINYINT END AS lf_{at}" for at, (code, sql, _) in enumerate(lfs)
+        )
         by_hand = f"CREATE OR REPLACE TABLE by_hand AS SELECT id, {votes} FROM docs"
         frame = pl.from_arrow(pages)
         assert isinstance(frame, pl.DataFrame)
@@ -153,7 +156,9 @@ def main() -> None:
         db.execute("CREATE TABLE by_polars AS FROM from_polars")
         for other in ("by_hand", "by_polars"):
             (different,) = db.execute(
-                "SELECT count(*) FROM wsdb.matrix_spam m JOIN " + other + " h USING (id) WHERE "
+                "SELECT count(*) FROM wsdb.matrix_spam m JOIN "
+                + other
+                + " h USING (id) WHERE "
                 + " OR ".join(f"m.lf_{at} IS DISTINCT FROM h.lf_{at}" for at in range(len(lfs)))
             ).fetchall()[0]
             assert different == 0, f"{different} rows differ from {other}"

@@ -121,14 +121,10 @@ def run_snorkel(python: str, votes: np.ndarray) -> tuple[np.ndarray, dict[str, A
         }
 
 
-def check(
-    connection: duckdb.DuckDBPyConnection, fitted: Fit, votes: np.ndarray, truth: np.ndarray
-) -> dict[str, Any]:
+def check(connection: duckdb.DuckDBPyConnection, fitted: Fit, votes: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Assert that the answers are right; return how often they are."""
     labels = decide(fitted.form, votes)
-    in_sql = connection.execute(
-        "SELECT coalesce(label::INTEGER, -1) AS y FROM labels ORDER BY id"
-    ).fetchnumpy()
+    in_sql = connection.execute("SELECT coalesce(label::INTEGER, -1) AS y FROM labels ORDER BY id").fetchnumpy()
     assert (np.asarray(in_sql["y"]) == labels).all(), "SQL and numpy label rows differently"
     covered = (votes != ABSTAIN).any(axis=1)
     plain = decide(fit(VotePatterns.of_rows(votes[:1000], 2), method="majority", balance=BALANCE).form, votes)
@@ -167,9 +163,7 @@ def main() -> None:
         covered = answers["covered"]
         quality["snorkel_right"] = float((labels == truth)[covered].mean())
         quality["agreement"] = float((labels == answers["labels"])[covered].mean())
-        assert quality["agreement"] >= 0.9, (
-            f"wsdb and Snorkel agree on {quality['agreement']:.3f} of the rows"
-        )
+        assert quality["agreement"] >= 0.9, f"wsdb and Snorkel agree on {quality['agreement']:.3f} of the rows"
 
     base = figures["wsdb"]["cpu_s"]
     print(f"{options.rows} rows, {SOURCES} sources, {fitted.n_patterns} patterns, {fitted.chosen}")

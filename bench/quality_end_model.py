@@ -31,9 +31,7 @@ from wsdb.model.train import Trained, train
 
 TEXT = {"youtube": "text", "trec": "text_clean", "imdb": "text", "semeval": "text", "rna_titles": "title"}
 SETS = (*TEXT, "phishing_web", "mushroom")
-MUSHROOM_LF_ONLY = (
-    "spore_print_color",
-)  # meta.json: not servable, though listed among the servable columns too
+MUSHROOM_LF_ONLY = ("spore_print_color",)  # meta.json: not servable, though listed among the servable columns too
 
 
 def features_of(name: str, schema: pa.Schema, meta: dict[str, Any]) -> list[tuple[str, str]]:
@@ -64,9 +62,7 @@ def train_once(
         pa.list_(pa.float64()),
     )
     rows = (
-        table.select([name for name, _ in features])
-        .append_column("__p_y", lists)
-        .append_column("__key", table["id"])
+        table.select([name for name, _ in features]).append_column("__p_y", lists).append_column("__key", table["id"])
     )
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -122,9 +118,7 @@ def run_set(folder: Path, specs: list[TrainSpec]) -> dict[str, Any]:
         "mean": float(np.mean(scores)),
         "min": min(scores),
         "max": max(scores),
-        "end_cov": float(
-            np.mean([(p.argmax(axis=1) == gold)[test_covered].mean() * 100 for p, _ in predicted])
-        ),
+        "end_cov": float(np.mean([(p.argmax(axis=1) == gold)[test_covered].mean() * 100 for p, _ in predicted])),
         "gold": float((ceiling.argmax(axis=1) == gold).mean() * 100),
         "ll": float(np.mean(losses)),
         "epoch": runs[0].epoch["y"],
@@ -152,9 +146,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--sets", default=",".join(SETS))
-    arguments.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="as in WITH (…)"
-    )
+    arguments.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="as in WITH (…)")
     given = arguments.parse_args()
     options = {name: read_value(text) for name, _, text in (item.partition("=") for item in given.option)}
     torch.set_num_threads(1)

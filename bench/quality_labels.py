@@ -120,11 +120,7 @@ def read_crowd(data: Path, name: str) -> Votes:
     matrix = np.full((len(items), len(workers)), -1, dtype=np.int8)
     matrix[row, column] = votes["label"]
     place = {item: i for i, item in enumerate(items.tolist())}
-    scored = [
-        (place[i], t)
-        for i, t in zip(gold["item"].tolist(), gold["truth"].tolist(), strict=True)
-        if i in place
-    ]
+    scored = [(place[i], t) for i, t in zip(gold["item"].tolist(), gold["truth"].tolist(), strict=True) if i in place]
     rows, truth = (np.array(part) for part in zip(*scored, strict=True))
     k = int(max(votes["label"].max(), truth.max())) + 1
     return Votes(name, "crowd", k, matrix, matrix[rows], truth, None)
@@ -159,9 +155,7 @@ def score_fit(votes: Votes, method: str, balance: np.ndarray | None) -> dict[str
     cpu = time.process_time()
     fitted: Fit = fit(patterns, method=method, balance=balance)
     seconds = time.process_time() - cpu
-    figures: dict[str, Any] = dict(
-        score(votes, decide(fitted.form, votes.test), int(fitted.form.tie_order[0]))
-    )
+    figures: dict[str, Any] = dict(score(votes, decide(fitted.form, votes.test), int(fitted.form.tie_order[0])))
     return figures | {"cpu_s": seconds, "chosen": fitted.chosen, "notices": list(fitted.notices)}
 
 
@@ -217,9 +211,7 @@ def within(row: dict[str, Any]) -> bool:
     """Whether both auto columns reproduce the expected scores."""
     columns = row["columns"]
     return all(
-        abs(columns[name]["difference"]) <= TOLERANCE[row["kind"]]
-        for name in ("auto", "auto+bal")
-        if name in columns
+        abs(columns[name]["difference"]) <= TOLERANCE[row["kind"]] for name in ("auto", "auto+bal") if name in columns
     )
 
 
@@ -252,7 +244,7 @@ def markdown(rows: list[dict[str, Any]], figure: str) -> str:
 def main() -> int:
     """Run the benchmark; exit status 1 if an expected score is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with the public sets")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the public sets")
     parser.add_argument("--snorkel", help="interpreter of an environment with snorkel 0.10 and torch")
     parser.add_argument("--sets", nargs="*", default=[*FUNCTION_SETS, *CROWD_SETS], help="only these sets")
     parser.add_argument("--out", type=Path, help="write the figures as JSON, and the tables beside it as .md")

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from tests.model.conftest import batches_of, reviews, rows_of
-from wsdb.core.errors import EnvironmentError_, ModelError, SpecError
 from wsdb.model.calibrate import log_loss
 from wsdb.model.predictor import Predictor
 from wsdb.model.spec import TaskTarget, TrainSpec
@@ -235,61 +234,6 @@ def test_uncovered_rows_are_dropped_or_taught_the_prior(rng: np.random.Generator
         for how in ("drop", "prior")
     )
     assert abs(taught - 0.8) < 0.1 < abs(dropped - 0.8)
-
-
-def test_a_task_without_labels_is_an_error(rng: np.random.Generator) -> None:
-    with pytest.raises(ModelError, match="task tone has no labelled row") as caught:
-        fit(rows_of({"body": ["a", "b"]}, {"tone": [None, None]}))
-    assert caught.value.code == "WS505"
-
-
-def test_no_rows_at_all_is_an_error() -> None:
-    with pytest.raises(ModelError) as caught:
-        train(BODY, [SENTIMENT], lambda: iter(()), QUICK)
-    assert caught.value.code == "WS505"
-
-
-def test_a_single_class_is_an_error_that_names_it() -> None:
-    with pytest.raises(ModelError, match="every labelled row of task tone is bad") as caught:
-        fit(rows_of({"body": ["a", "b"]}, {"tone": [[0.0, 1.0], None]}))
-    assert caught.value.code == "WS506"
-
-
-@pytest.mark.parametrize(
-    "label", [[0.5, 0.3, 0.2], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0], [None, 1.0]]
-)
-def test_a_label_that_is_no_distribution_is_an_error(label: list[float]) -> None:
-    with pytest.raises(ModelError, match="__p_tone") as caught:
-        fit(rows_of({"body": ["a", "b", "c"]}, {"tone": [[0.1, 0.9], label, [0.9, 0.1]]}))
-    assert caught.value.code == "WS509"
-
-
-def test_features_and_tasks_must_be_named_once() -> None:
-    table = rows_of({"body": ["a"]}, {"tone": [[0.5, 0.5]]})
-    with pytest.raises(SpecError, match="feature body is named twice"):
-        fit(table, features=BODY * 2)
-    with pytest.raises(SpecError, match="at least one task"):
-        fit(table, tasks=())
-
-
-def test_a_missing_device_is_an_error_about_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EnvironmentError_) as caught:
-        fit(rows_of({"body": ["a"]}, {"tone": [[0.5, 0.5]]}), TrainSpec(device="cuda"))
-    assert caught.value.code == "WS702"
-
-
-def test_a_manifest_of_another_format_or_broken_weights_are_errors(rng: np.random.Generator) -> None:
-    trained = fit(review_table(50, rng))
-    cases = [
-        ({**trained.manifest, "format": 99}, trained.weights),
-        (trained.manifest, b"no"),
-        (trained.manifest, fit(review_table(80, rng)).weights),
-    ]
-    for manifest, weights in cases:
-        with pytest.raises(ModelError) as caught:
-            Predictor.load(manifest, weights)
-        assert caught.value.code == "WS508"
 
 
 def test_reading_features_does_not_import_torch_and_its_absence_is_explained() -> None:

@@ -6,6 +6,7 @@ import getpass
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -13,7 +14,7 @@ import duckdb
 from wsdb.catalog.fingerprint import data_hash, digest, metadata_hash
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry, StoredColumn, StoredMatrix, StoredModel
 from wsdb.core.errors import CatalogError, StorageError
-from wsdb.core.lf import LabelingFunction
+from wsdb.core.lf import LabelingFunction, Votes
 from wsdb.core.resources import read_sql
 from wsdb.core.span import Span
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
@@ -33,6 +34,15 @@ def kind_of(spec: Spec) -> str:
         if isinstance(spec, Task | LabelingFunction | LabelModelSpec)
         else ("model" if hasattr(spec, "tasks") else "feature set")
     )
+
+
+@lru_cache(maxsize=50_000)
+def _spec_of(sql: str) -> Spec:
+    """Return the spec of a stored statement; every statement reads the catalog, so that texts are parsed once."""
+    statement = parse_one(sql)
+    assert isinstance(statement, Create)
+    spec: Spec = statement.spec  # type: ignore[attr-defined]
+    return spec
 
 
 class Catalog:
@@ -91,10 +101,13 @@ class Catalog:
             "SELECT kind, name, version, sql, comment, data_hash, metadata_hash, created_by "
             f"FROM {self.table('objects')} ORDER BY rowid"
         ):
-            statement = parse_one(sql)
-            assert isinstance(statement, Create)
-            spec: Spec = replace(statement.spec, comment=comment)  # type: ignore[attr-defined]
+            spec = replace(_spec_of(sql), comment=comment)
             entries[kind, name.lower()] = Entry(kind, name, version, spec, data, metadata, owner)
+        for key, entry in entries.items():
+            if isinstance(entry.spec, LabelingFunction) and isinstance(entry.spec.body, Votes):
+                of = entries["task", entry.spec.task.lower()].spec
+                body = entry.spec.body.of_task(len(of.keys) if isinstance(of, Task) else 0)
+                entries[key] = replace(entry, spec=replace(entry.spec, body=body))
         columns: dict[str, list[StoredColumn]] = {}
         for task, column, lf, source, hashed in self._rows(
             f"SELECT task, column_name, lf, source, input_hash FROM {self.table('matrix_columns')} ORDER BY position"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,12 @@ class Votes:
     keys: tuple[str, ...]
     source: str | None
     label: str
+
+    def of_task(self, n_keys: int) -> Votes:
+        """Return the body with its columns told apart: of `n_keys` + 1 before the label, the last names the source."""
+        if self.source is None and len(self.keys) == n_keys + 1:
+            return replace(self, keys=self.keys[:n_keys], source=self.keys[n_keys])
+        return self
 
 
 Body = VoteWhen | Expression | Select | Python | Votes

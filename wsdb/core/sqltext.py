@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def ident(name: str) -> str:
@@ -35,3 +35,21 @@ def idents(names: Iterable[str], prefix: str = "") -> str:
 def literals(values: Iterable[str]) -> str:
     """Return a comma-separated list of string literals."""
     return ", ".join(literal(value) for value in values)
+
+
+def shown_row(names: Sequence[str], values: Sequence[object]) -> str:
+    """Return columns with their values as an error message shows them, long texts cut.
+
+    >>> shown_row(["id", "name", "note"], [7, "it's", None])
+    "id = 7, name = 'it''s', note = NULL"
+    """
+    return ", ".join(f"{name} = {_shown(value)}" for name, value in zip(names, values, strict=True))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    text = str(value)
+    return literal(text if len(text) <= 40 else text[:39] + "…")

@@ -12,28 +12,73 @@ import duckdb
 from wsdb.core.sqltext import ident, literal
 
 
+CLOCKS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
+"""Words without parentheses that answer the time; DuckDB's tree shows them as columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """What is known of a database's functions, read once because DuckDB takes its time to list them.
+
+    Attributes
+    ----------
+    volatile : lower-cased names of those that may answer differently for the same input
+    macros : by lower-cased name, the definitions of the user's macros, part of what a body that calls them means
+    """
+
+    volatile: frozenset[str]
+    macros: Mapping[str, tuple[str, ...]]
+
+
+def functions(con: duckdb.DuckDBPyConnection) -> Functions:
+    """Return the functions of a database that matter for fingerprints."""
+    rows = con.execute(
+        "SELECT lower(function_name), stability IS NOT NULL AND stability <> 'CONSISTENT', "
+        "CASE WHEN function_type IN ('macro', 'table_macro') AND NOT internal AND schema_name <> 'wsdb' "
+        "AND database_name <> 'temp' THEN coalesce(macro_definition, '') END AS definition "
+        "FROM duckdb_functions() WHERE stability <> 'CONSISTENT' OR definition IS NOT NULL ORDER BY ALL"
+    ).fetchall()
+    macros: dict[str, tuple[str, ...]] = {}
+    for name, _, definition in rows:
+        if definition is not None:
+            macros[name] = (*macros.get(name, ()), definition)
+    return Functions(frozenset(name for name, volatile, _ in rows if volatile), macros)
+
+
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What a query reads.
+    """What a query reads, through the macros it calls too.
 
     Attributes
     ----------
     names : lower-cased parts of every column reference
+    alone : those names that stand without a qualifier
     everything : whether a star or a COLUMNS expression stands in it
     relations : SQL names of the tables and views it reads, without its own CTEs
     functions : lower-cased names of the functions it calls
     opaque : whether it calls a table function, whose input cannot be fingerprinted
+    macros : definitions of the user's macros it calls
     """
 
-    names: frozenset[str]
-    everything: bool
-    relations: tuple[str, ...]
-    functions: frozenset[str]
-    opaque: bool
+    names: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
+    everything: bool = False
+    relations: tuple[str, ...] = ()
+    functions: frozenset[str] = frozenset()
+    opaque: bool = False
+    macros: tuple[str, ...] = ()
 
-    def of(self, columns: list[str]) -> tuple[str, ...]:
-        """Return which of a relation's columns are read."""
-        return tuple(name for name in columns if self.everything or name.lower() in self.names)
+    def of(self, columns: list[str], relation: str) -> tuple[str, ...]:
+        """Return which of a relation's columns are read; its bare name stands for all of them."""
+        low = {name.lower() for name in columns}
+        whole = relation.rsplit(".", 1)[-1].strip('"').lower()
+        everything = self.everything or (whole in self.alone and whole not in low)
+        return tuple(name for name in columns if everything or name.lower() in self.names)
+
+    def volatile(self, known: Functions, columns: list[str]) -> bool:
+        """Return whether the query may answer differently for the same input."""
+        clocks = (self.alone & CLOCKS) - {name.lower() for name in columns}
+        return bool(clocks or self.functions & known.volatile)
 
 
 def tree(con: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any] | None:
@@ -54,12 +99,32 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(value)
 
 
-def reads(con: duckdb.DuckDBPyConnection, query: str) -> Reads:
+def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads:
     """Return what a SELECT reads; one that does not parse reads everything and cannot be fingerprinted."""
+    found = _reads(con, query)
+    done: set[str] = set()
+    while called := sorted((found.functions & known.macros.keys()) - done):
+        done.update(called)
+        for definition in (text for name in called for text in known.macros[name]):
+            inner = _reads(con, f"SELECT {definition}")
+            found = Reads(
+                found.names | inner.names,
+                found.alone | inner.alone,
+                found.everything or inner.everything,
+                tuple(dict.fromkeys([*found.relations, *inner.relations])),
+                found.functions | inner.functions,
+                found.opaque or inner.opaque,
+                (*found.macros, definition),
+            )
+    return found
+
+
+def _reads(con: duckdb.DuckDBPyConnection, query: str) -> Reads:
     parsed = tree(con, query)
     if parsed is None:
-        return Reads(frozenset(), True, (), frozenset(), True)
+        return Reads(everything=True, opaque=True)
     names: set[str] = set()
+    alone: set[str] = set()
     relations: dict[str, None] = {}
     functions: set[str] = set()
     ctes: set[str] = set()
@@ -67,7 +132,9 @@ def reads(con: duckdb.DuckDBPyConnection, query: str) -> Reads:
     for node in nodes(parsed):
         kind = node.get("type")
         if kind == "COLUMN_REF":
-            names.update(part.lower() for part in node["column_names"])
+            parts = [part.lower() for part in node["column_names"]]
+            names.update(parts)
+            alone.update(parts if len(parts) == 1 else ())
         elif kind == "STAR" or kind == "POSITIONAL_REFERENCE":
             everything = True
         elif kind == "BASE_TABLE":
@@ -80,35 +147,7 @@ def reads(con: duckdb.DuckDBPyConnection, query: str) -> Reads:
         if isinstance(node.get("cte_map"), dict):
             ctes.update(entry["key"].lower() for entry in node["cte_map"]["map"])
     own = tuple(relation for relation in relations if relation.strip('"').lower() not in ctes)
-    return Reads(frozenset(names), everything, own, frozenset(functions), opaque)
-
-
-@dataclass(frozen=True, slots=True)
-class Functions:
-    """What is known of a database's functions, read once because DuckDB takes its time to list them.
-
-    Attributes
-    ----------
-    volatile : lower-cased names of those that may answer differently for the same input
-    macros : definition of each of the user's macros, which is part of what a body that calls it means
-    """
-
-    volatile: frozenset[str]
-    macros: Mapping[str, str]
-
-
-def functions(con: duckdb.DuckDBPyConnection) -> Functions:
-    """Return the functions of a database that matter for fingerprints."""
-    rows = con.execute(
-        "SELECT lower(function_name), stability IS NOT NULL AND stability <> 'CONSISTENT', "
-        "CASE WHEN function_type IN ('macro', 'table_macro') AND NOT internal AND schema_name <> 'wsdb' "
-        "AND database_name <> 'temp' THEN coalesce(macro_definition, '') END AS definition "
-        "FROM duckdb_functions() WHERE stability <> 'CONSISTENT' OR definition IS NOT NULL ORDER BY ALL"
-    ).fetchall()
-    return Functions(
-        frozenset(name for name, volatile, _ in rows if volatile),
-        {name: definition for name, _, definition in rows if definition is not None},
-    )
+    return Reads(frozenset(names), frozenset(alone), everything, own, frozenset(functions), opaque)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import duckdb
 from wsdb.core.errors import DataError, SpecError, did_you_mean
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, VoteWhen, Votes
 from wsdb.core.span import Span
-from wsdb.core.sqltext import ident, idents
+from wsdb.core.sqltext import ident, idents, shown_row
 from wsdb.core.task import MAX_LABELS, Task
 from wsdb.engine.analyze import answers
 from wsdb.engine.compile import guarded, key_columns
@@ -20,6 +20,8 @@ from wsdb.parser.statements import Statement
 
 Columns = list[tuple[str, str]]
 STRINGS = ("VARCHAR", "ENUM")
+RESULT_COLUMNS = ("split", "gold", "label", "prob", "probs", "n_votes", "n_conflicts", "covered")
+"""Columns that stand next to the keys in labels, rows and reports."""
 
 
 def describe(con: duckdb.DuckDBPyConnection, query: str, span: Span | None, what: str, first_line: int = 2) -> Columns:
@@ -70,6 +72,14 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
         WS309, WS312 for a missing relation or column; WS301 for labels that do not make a task.
     """
     columns = relation_columns(con, task.relation, at.at("relation"), f'task "{task.name}"')
+    for key in task.keys:
+        if key.lower() in RESULT_COLUMNS:
+            raise SpecError(
+                "WS314",
+                f'key column "{key}" has the name of a column that wsdb adds to it',
+                span=at.at("key column"),
+                hint="give it another name in a view, and make the task ON the view",
+            )
     task = replace(task, keys=has_columns(task.keys, columns, task.relation, at.at("key column")))
     if task.split is not None:
         (column,) = has_columns((task.split.column,), columns, task.relation, at.at("split column"))
@@ -120,7 +130,7 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
     match lf.body:
         case VoteWhen(label, predicate):
             if label not in task.labels:
-                raise unknown_label(task, label).at(at.at("label"))
+                raise unknown_label(task, label, lf.name).at(at.at("label"))
             kind = _row_type(con, lf, task, predicate, span)
             if kind not in ("BOOLEAN", '"NULL"'):
                 raise SpecError(
@@ -138,7 +148,7 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
                     span=span,
                     hint=f"return one of {', '.join(repr(label) for label in task.labels[:8])} or NULL",
                 )
-            _check_answers(con, "SELECT (\n" + sql + "\n)", len("SELECT (\n"), task, span)
+            _check_answers(con, "SELECT (\n" + sql + "\n)", len("SELECT (\n"), lf, task, span)
         case Select(sql):
             columns = describe(con, f"SELECT * FROM (\n{sql}\n)", span, what)
             names = [name for name, _ in columns]
@@ -156,7 +166,7 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
                     f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings and NULL is abstain',
                     span=span,
                 )
-            _check_answers(con, sql, 0, task, span, names.index(label))
+            _check_answers(con, sql, 0, lf, task, span, names.index(label))
             _refuse_guard(lf, span, what)
         case Python() as body:
             load(body, lf.name, span)
@@ -183,14 +193,20 @@ def _row_type(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, 
 
 
 def _check_answers(
-    con: duckdb.DuckDBPyConnection, query: str, lead: int, task: Task, span: Span | None, column: int = 0
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    lead: int,
+    lf: LabelingFunction,
+    task: Task,
+    span: Span | None,
+    column: int = 0,
 ) -> None:
     """Raise where a body names a label the task does not have: found in the text, before a row is read."""
     for constant in answers(con, query, column):
         if constant.text not in task.labels:
             start = constant.start - lead
             place = span.shifted(start, start + len(constant.text) + 2) if span is not None else None
-            raise unknown_label(task, constant.text).at(place)
+            raise unknown_label(task, constant.text, lf.name).at(place)
 
 
 def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: Statement, what: str) -> Votes:
@@ -201,9 +217,8 @@ def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: St
     if not dict(columns)[label].startswith(STRINGS):
         raise SpecError("WS313", f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings', span=span)
     n_keys = len(task.keys)
-    if body.source is None and len(given) == n_keys + 1:
-        return replace(body, keys=given[:n_keys], source=given[n_keys], label=label)
-    if len(given) != n_keys:
+    body = replace(body, keys=given, label=label).of_task(n_keys)
+    if len(body.keys) != n_keys:
         raise SpecError(
             "WS313",
             f'{what} lists {len(given)} columns before the label; task "{task.name}" has '
@@ -211,7 +226,7 @@ def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: St
             span=span,
             hint="write FROM VOTES relation (keys, label) or (keys, source, label)",
         )
-    return replace(body, keys=given, label=label)
+    return body
 
 
 def check_keys(con: duckdb.DuckDBPyConnection, task: Task) -> None:
@@ -229,15 +244,15 @@ def check_keys(con: duckdb.DuckDBPyConnection, task: Task) -> None:
         raise DataError(
             "WS401",
             f"{nulls:,} row{'s' if nulls > 1 else ''} of {task.relation} ha{'ve' if nulls > 1 else 's'} "
-            f'a NULL in the key ({", ".join(task.keys)}) of task "{task.name}"',
+            f'a NULL in the key ({", ".join(task.keys)}) of task "{task.name}": {_null_rows(con, task, is_null)}',
             hint="a key identifies a row: fill it, or leave those rows out with a view",
             count=nulls,
         )
-    repeated = f"SELECT {keys}, count(*) AS n FROM {task.relation} GROUP BY {keys} HAVING n > 1"
-    examples = con.execute(f"{repeated} ORDER BY n DESC, {keys} LIMIT 3").fetchall()
+    repeated = f"SELECT {keys}, count(*) FROM {task.relation} GROUP BY {keys} HAVING count(*) > 1"
+    examples = con.execute(f"{repeated} ORDER BY count(*) DESC, {keys} LIMIT 3").fetchall()
     if examples:
         (count,) = con.execute(f"SELECT count(*) FROM ({repeated})").fetchall()[0]
-        shown = ", ".join(f"{shown_key(task, row[:-1])} ({row[-1]} times)" for row in examples)
+        shown = "; ".join(f"{shown_row(task.keys, row[:-1])} ({row[-1]} times)" for row in examples)
         raise DataError(
             "WS401",
             f"{count:,} key{'s' if count > 1 else ''} of {task.relation} "
@@ -248,6 +263,10 @@ def check_keys(con: duckdb.DuckDBPyConnection, task: Task) -> None:
         )
 
 
-def shown_key(task: Task, values: tuple[object, ...]) -> str:
-    """Return a key as an error shows it."""
-    return ", ".join(f"{name} = {value!r}" for name, value in zip(task.keys, values, strict=True))
+def _null_rows(con: duckdb.DuckDBPyConnection, task: Task, is_null: str) -> str:
+    """Return up to three rows with a NULL in the key, their first columns, as an error shows them."""
+    names = [name for name, *_ in con.execute(f"DESCRIBE SELECT * FROM {task.relation}").fetchall()]
+    own = {key.lower() for key in task.keys}
+    shown = (*task.keys, *[name for name in names if name.lower() not in own][:2])
+    rows = con.execute(f"SELECT {idents(shown)} FROM {task.relation} WHERE {is_null} ORDER BY ALL LIMIT 3").fetchall()
+    return "; ".join(shown_row(shown, row) for row in rows)

@@ -8,15 +8,24 @@ from wsdb.core.lf import Expression, LabelingFunction, Python, Select, VoteWhen,
 from wsdb.core.sqltext import ident, idents, literal
 from wsdb.core.task import Task
 from wsdb.engine.udf import struct_of
-from wsdb.planner.matrix import bits, per_word
+from wsdb.planner.matrix import ALWAYS, bits, per_word
 from wsdb.planner.steps import Column
 
 UNKNOWN = -2
 """The code that stands for a label the task does not have, until it is reported."""
 
 
-def code_of(label_sql: str, task: Task) -> str:
-    """Return SQL that turns a label into its code: NULL stays NULL, an unknown label is -2."""
+def code_of(label_sql: str, task: Task, *, once: bool = False) -> str:
+    """Return SQL that turns a label into its code: NULL stays NULL, an unknown label is -2.
+
+    Parameters
+    ----------
+    once : write `label_sql` a single time, for an expression that answers differently each time it is computed
+    """
+    if once:
+        known = f"[{', '.join(literal(label) for label in task.labels)}, NULL]"
+        place = f"coalesce(list_position({known}, CAST({label_sql} AS VARCHAR)) - 1, {UNKNOWN})"
+        return f"CAST(nullif({place}, {len(task.labels)}) AS {task.code_type})"
     arms = " ".join(f"WHEN {literal(label)} THEN {code}" for code, label in enumerate(task.labels))
     return f"CAST(CASE {label_sql} {arms} ELSE CASE WHEN {label_sql} IS NOT NULL THEN {UNKNOWN} END END AS {task.code_type})"
 
@@ -45,7 +54,7 @@ def vote_code(column: Column, task: Task, functions: Mapping[str, str]) -> str:
             code = task.labels.index(label)
             return f"CASE WHEN {guarded(predicate, lf)} THEN {code}::{task.code_type} END"
         case Expression(sql):
-            return code_of(guarded(sql, lf), task)
+            return code_of(guarded(sql, lf), task, once=column.input_hash == ALWAYS)
         case Python():
             return functions[lf.name]
         case Select() | Votes():
@@ -76,9 +85,9 @@ def key_columns(lf: LabelingFunction, task: Task, names: Sequence[str]) -> tuple
 
 
 def long_votes(lf: LabelingFunction, task: Task, names: Sequence[str], sources: Sequence[str | None]) -> str:
-    """Return the query of a relation or vote LF as (keys, source number, code), one row for each key and source.
+    """Return the query of a relation or vote LF as keys, ``__source`` (a number) and ``__code``, once for each pair.
 
-    A key that one source gives two different labels abstains there and has ``clash`` set.
+    A key that one source gives two different labels abstains there and has ``__clash`` set.
     """
     if isinstance(lf.body, Votes):
         keys, label, relation = list(lf.body.keys), lf.body.label, lf.body.relation
@@ -93,17 +102,17 @@ def long_votes(lf: LabelingFunction, task: Task, names: Sequence[str], sources: 
         number = f"CASE CAST({source} AS VARCHAR) {arms} END"
     pairs = ", ".join(f"{ident(own)} AS {ident(key)}" for own, key in zip(keys, task.keys, strict=True))
     return (
-        f"SELECT {idents(task.keys)}, source, CASE WHEN min(code) = max(code) THEN min(code) END AS code, "
-        "min(code) <> max(code) AS clash, min(code) AS lowest\n"
-        f"FROM (SELECT {pairs}, {number} AS source, {code_of(ident(label), task)} AS code FROM {relation})\n"
-        f"WHERE code IS NOT NULL GROUP BY {idents(task.keys)}, source"
+        f"SELECT {idents(task.keys)}, __source, CASE WHEN min(__vote) = max(__vote) THEN min(__vote) END AS __code, "
+        "min(__vote) <> max(__vote) AS __clash, min(__vote) AS __lowest\n"
+        f"FROM (SELECT {pairs}, {number} AS __source, {code_of(ident(label), task)} AS __vote FROM {relation})\n"
+        f"WHERE __vote IS NOT NULL GROUP BY {idents(task.keys)}, __source"
     )
 
 
 def wide_votes(columns: Sequence[Column], task: Task, table: str) -> str:
     """Return the query that spreads long votes into one column for each source."""
     votes = ", ".join(
-        f"max(code) FILTER (WHERE source = {at}) AS {ident(column.name)}" for at, column in enumerate(columns)
+        f"max(__code) FILTER (WHERE __source = {at}) AS {ident(column.name)}" for at, column in enumerate(columns)
     )
     return f"SELECT {idents(task.keys)}, {votes} FROM {table} GROUP BY {idents(task.keys)}"
 

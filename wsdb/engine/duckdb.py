@@ -15,7 +15,7 @@ from wsdb.core.matrix import VotePatterns
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
-from wsdb.engine.analyze import reads
+from wsdb.engine.analyze import functions, reads
 from wsdb.engine.check import check_lf, check_task, describe, relation_columns
 from wsdb.engine.compile import packed_select
 from wsdb.engine.inspect import Inspector
@@ -121,7 +121,7 @@ class DuckDBEngine:
 
     def relations_of(self, query: str) -> tuple[str, ...]:
         """Return the SQL names of the relations a SELECT reads."""
-        return reads(self.con, query).relations
+        return reads(self.con, query, functions(self.con)).relations
 
     def rows_hash(self, source: str, columns: Sequence[str]) -> str:
         """Return the hash of some columns of a relation."""

@@ -14,8 +14,6 @@ from wsdb.engine.check import describe, relation_columns
 from wsdb.engine.udf import source_of
 from wsdb.planner.facts import LFFacts, TaskFacts
 
-NOTHING = Reads(frozenset(), False, (), frozenset(), False)
-
 
 class Inspector:
     """Reads facts off one connection; relations that several labeling functions share are hashed once."""
@@ -35,7 +33,7 @@ class Inspector:
         """
         columns = self._columns(task)
         known = {lf.name: self._reads(lf, task) for lf in lfs if lf.enabled}
-        by_lf = {lf.name: self._own(lf, known[lf.name], columns) for lf in lfs if lf.enabled}
+        by_lf = {lf.name: self._own(lf, task, known[lf.name], columns) for lf in lfs if lf.enabled}
         wanted = [name for name in columns if any(name in own for own in by_lf.values())]
         hashes = self._hash_columns(task, wanted)
         facts = {}
@@ -43,7 +41,7 @@ class Inspector:
             if not lf.enabled:
                 continue
             sources = self._sources(lf)
-            parts = self._input_parts(lf, task, known[lf.name])
+            parts = self._input_parts(lf, task, known[lf.name], columns)
             own = [f"{name}={hashes[name]}" for name in by_lf[lf.name]]
             hashed = None if parts is None else digest(data_hash(lf), *task.labels, *own, *parts, *sources)
             facts[lf.name] = LFFacts(by_lf[lf.name], hashed, sources)
@@ -81,7 +79,7 @@ class Inspector:
     def _reads(self, lf: LabelingFunction, task: Task) -> Reads:
         query = self._query(lf, task)
         if query is None:
-            return NOTHING
+            return Reads()
         try:
             describe(self._con, query, None, f'labeling function "{lf.name}"')
         except SpecError as error:
@@ -92,10 +90,12 @@ class Inspector:
                 lf=lf.name,
             ) from error
         body = lf.body
-        inner = body.sql if isinstance(body, Select) else query
-        return reads(self._con, inner)
+        if isinstance(body, VoteWhen | Expression):  # without the keys, which every LF is bound next to
+            sql = body.predicate if isinstance(body, VoteWhen) else body.sql
+            return reads(self._con, f"SELECT (\n{sql}\n) FROM {task.relation}", self._functions)
+        return reads(self._con, body.sql if isinstance(body, Select) else query, self._functions)
 
-    def _own(self, lf: LabelingFunction, known: Reads, columns: list[str]) -> tuple[str, ...]:
+    def _own(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> tuple[str, ...]:
         """Return the columns of the task's relation that a labeling function reads."""
         match lf.body:
             case Python():
@@ -111,16 +111,17 @@ class Inspector:
             case Votes() | Select():
                 return ()
             case _:
-                return known.of(columns)
+                return known.of(columns, task.relation)
 
     def _hash_columns(self, task: Task, columns: list[str]) -> dict[str, str]:
         """Return the row count (#), the hash of the keys and of each column, in one scan."""
         keys = idents(task.keys)
-        parts = [f"bit_xor(hash({keys}))", *(f"bit_xor(hash({keys}, {ident(name)}))" for name in columns)]
+        parts = [f"bit_xor(hash({keys}))"]
+        parts += ["0" if name in task.keys else f"bit_xor(hash({keys}, {ident(name)}))" for name in columns]
         row = self._con.execute(f"SELECT count(*), {', '.join(parts)} FROM {task.relation}").fetchall()[0]
         return {"#": str(row[0]), "key": str(row[1]), **dict(zip(columns, map(str, row[2:]), strict=True))}
 
-    def _input_parts(self, lf: LabelingFunction, task: Task, known: Reads) -> list[str] | None:
+    def _input_parts(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> list[str] | None:
         """Return the hashes of what a labeling function reads besides its row; None where that cannot be hashed."""
         match lf.body:
             case Python() as body:
@@ -128,22 +129,17 @@ class Inspector:
             case Votes() as body:
                 return [self._hash_relation(body.relation)]
             case _:
-                if known.opaque or known.functions & self._functions.volatile:
+                if known.opaque or known.volatile(self._functions, [] if isinstance(lf.body, Select) else columns):
                     return None
-                own = {task.relation.lower(), task.relation.replace('"', "").lower()}
-                others = [
-                    relation
-                    for relation in known.relations
-                    if isinstance(lf.body, Select) or relation.replace('"', "").lower() not in own
-                ]
-                called = sorted(known.functions & self._functions.macros.keys())
-                return [*map(self._hash_relation, others), *(self._functions.macros[name] for name in called)]
+                own = _bare(task.relation)  # a row body reads columns of it, which are hashed one by one
+                others = [name for name in known.relations if isinstance(lf.body, Select) or _bare(name) != own]
+                return [*map(self._hash_relation, others), *known.macros]
 
     def _hash_relation(self, relation: str) -> str:
         """Return the hash of a whole relation, whatever the order of its rows."""
         if relation not in self._relations:
             row = self._con.execute(
-                f"SELECT count(*), bit_xor(hash(whole)), sum(hash(whole)::HUGEINT) FROM {relation} AS whole"
+                f"SELECT count(*), bit_xor(hash(__rel)), sum(hash(__rel)::HUGEINT) FROM {relation} AS __rel"
             ).fetchall()[0]
             self._relations[relation] = digest(relation, *row)
         return self._relations[relation]
@@ -172,3 +168,8 @@ class Inspector:
             f"SELECT count(*), bit_xor(hash({names})), sum(hash({names})::HUGEINT) FROM {source}"
         ).fetchall()[0]
         return digest(source, names, *row)
+
+
+def _bare(relation: str) -> str:
+    """Return a relation's SQL name without quotes and in lower case, to compare names by."""
+    return relation.replace('"', "").strip("'").lower()

@@ -10,10 +10,10 @@ import duckdb
 
 from wsdb.core.errors import DataError
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes
-from wsdb.core.sqltext import ident, idents
+from wsdb.core.sqltext import ident, idents, shown_row
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
-from wsdb.engine.check import check_keys, shown_key
+from wsdb.engine.check import check_keys
 from wsdb.engine.udf import PythonLF, load, unknown_labels
 from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Column, Fuse, Isolate, LabelMatrix, Reuse, Scatter, Step
@@ -102,7 +102,7 @@ class MatrixRun:
         query = sql.long_votes(lf, task, names, [column.source for column in step.columns])
         long = self._temporary_table(query, lf)
         clashes, lowest, count = self.con.execute(
-            f"SELECT count(*) FILTER (WHERE clash), min(lowest), count(*) FROM {long}"
+            f"SELECT count(*) FILTER (WHERE __clash), min(__lowest), count(*) FROM {long}"
         ).fetchall()[0]
         if lowest == sql.UNKNOWN:
             raise self._unknown(lf, names)
@@ -138,11 +138,21 @@ class MatrixRun:
         """Raise where votes name keys that the task's relation does not have."""
         keys = idents(self.task.keys)
         strays = f"SELECT DISTINCT {keys} FROM {long} ANTI JOIN {self.task.relation} USING ({keys})"
-        examples = self.con.execute(f"{strays} ORDER BY ALL LIMIT 3").fetchall()
+        try:
+            examples = self.con.execute(f"{strays} ORDER BY ALL LIMIT 3").fetchall()
+        except duckdb.Error as error:
+            first = str(error).splitlines()[0]
+            raise DataError(
+                "WS404",
+                f'the keys of labeling function "{lf.name}" cannot be compared with those of {self.task.relation}: '
+                f"{first}",
+                hint="give them the type of the task's key",
+                lf=lf.name,
+            ) from error
         if not examples:
             return
         (count,) = self.con.execute(f"SELECT count(*) FROM ({strays})").fetchall()[0]
-        shown = "; ".join(shown_key(self.task, row) for row in examples)
+        shown = "; ".join(shown_row(self.task.keys, row) for row in examples)
         raise DataError(
             "WS404",
             f'labeling function "{lf.name}" votes for {count:,} key{"s" if count > 1 else ""} that '
@@ -204,7 +214,7 @@ class MatrixRun:
         return name
 
     def _update(self, parts: list[tuple[str, Sequence[Column]]]) -> None:
-        own = self.table.rsplit(".", 1)[-1]
+        own = ident(f"matrix_{self.task.name}")
         for table, columns in parts:
             values = ", ".join(f"{ident(column.name)} = p.{ident(column.name)}" for column in columns)
             on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
@@ -238,7 +248,13 @@ class MatrixRun:
         """Return the votes of the computed columns; raise where one holds a label the task does not have."""
         if not computed:
             return {}
-        counts = ", ".join(f"count({ident(column.name)}), min({ident(column.name)})" for column in computed)
+        names = [ident(column.name) for column in computed]
+        # Only an expression can give a label of its own making; scattered votes have been checked.
+        lowest = [
+            f"min({name})" if isinstance(column.lf.body, Expression) else "0"
+            for name, column in zip(names, computed, strict=True)
+        ]
+        counts = ", ".join(f"count({name}), {low}" for name, low in zip(names, lowest, strict=True))
         row = self.con.execute(f"SELECT {counts} FROM {self.table}").fetchall()[0]
         for at, column in enumerate(computed):
             if row[2 * at + 1] == sql.UNKNOWN:

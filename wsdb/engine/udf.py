@@ -14,6 +14,7 @@ import pyarrow as pa
 from wsdb.core.errors import DataError, SpecError, did_you_mean
 from wsdb.core.lf import LabelingFunction, Python
 from wsdb.core.span import Span
+from wsdb.core.sqltext import shown_row
 from wsdb.core.task import Task
 
 BatchFunction = Callable[[pa.RecordBatch], Any]
@@ -194,11 +195,13 @@ def unknown_labels(lf: LabelingFunction, task: Task, label: str, count: int) -> 
 def raised(lf: LabelingFunction, count: int | None, keys: dict[str, Any], text: str) -> DataError:
     """Return the error for a labeling function that fails on some rows; a count of None is not known."""
     rows = "at least 1 row" if count is None else "1 row" if count == 1 else f"{count:,} rows"
-    where = ", ".join(f"{name} = {value!r}" for name, value in keys.items())
+    where = shown_row(tuple(keys), tuple(keys.values()))
+    python = isinstance(lf.body, Python)
     return DataError(
         "WS405",
         f'labeling function "{lf.name}" failed on {rows}; first at {where}: {text}',
-        hint="guard the expression (TRY_CAST, CASE), or say WITH (on_error = 'abstain')",
+        hint=("handle such rows in the function" if python else "guard the expression (TRY_CAST, CASE)")
+        + ", or say WITH (on_error = 'abstain')",
         lf=lf.name,
         count=count,
         row=keys,

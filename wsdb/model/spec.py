@@ -124,7 +124,7 @@ class TrainSpec:
     epochs: int = _option(15, "most passes over the training rows", low=1, high=1000)
     batch_size: int | str = _option(
         "auto",
-        "rows per step; auto is 64 to 512, growing with the rows",
+        "rows per step; auto is 64 to 1024, growing with the rows",
         low=1,
         high=65536,
         choices=("auto",),

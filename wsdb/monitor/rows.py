@@ -70,15 +70,20 @@ def votes_select(task: Task, columns: Sequence[tuple[str, str, str | None]], ver
     parts = []
     for name, lf, source in columns:
         said = "NULL::VARCHAR" if source is None else literal(source)
+        computed_at = (
+            f"SELECT max(c.computed_at) FROM wsdb.matrix_columns AS c WHERE lower(c.task) = "
+            f"{literal(task.name.lower())} AND c.column_name = {literal(name)}"
+        )
         parts.append(
             f"SELECT {idents(task.keys)}, {literal(lf)} AS lf, {said} AS source, "
-            f"{vote_label(ident(name), task)} AS label, {versions.get(lf.lower(), 0)} AS lf_version "
+            f"{vote_label(ident(name), task)} AS label, {versions.get(lf.lower(), 0)} AS lf_version, "
+            f"({computed_at}) AS computed_at "
             f"FROM wsdb.{ident('matrix_' + task.name)} WHERE {ident(name)} IS NOT NULL"
         )
     if not parts:
         parts = [
             f"SELECT {idents(task.keys)}, NULL::VARCHAR AS lf, NULL::VARCHAR AS source, NULL::VARCHAR AS label, "
-            f"0 AS lf_version FROM wsdb.{ident('matrix_' + task.name)} WHERE false"
+            f"0 AS lf_version, NULL::TIMESTAMP AS computed_at FROM wsdb.{ident('matrix_' + task.name)} WHERE false"
         ]
     return "\nUNION ALL\n".join(parts)
 

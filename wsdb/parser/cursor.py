@@ -12,6 +12,8 @@ from wsdb.core.span import Span
 
 QUOTED = ("IDENTIFIER",)
 STRINGS = ("STRING", "HEREDOC_STRING", "NATIONAL_STRING", "RAW_STRING")
+ESCAPED = ("BYTE_STRING", "UNICODE_STRING", "HEX_STRING", "BIT_STRING")
+"""Strings such as E'…', whose value is not their text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Token:
     @property
     def word(self) -> str:
         """The token in upper case where it can be a keyword, else an empty string."""
-        return "" if self.kind in QUOTED + STRINGS else self.text.upper()
+        return "" if self.kind in QUOTED + STRINGS + ESCAPED else self.text.upper()
 
 
 def tokens_of(text: str) -> list[Token]:

@@ -102,12 +102,13 @@ def check_balance(cursor: Cursor, spec: Task) -> Task:
     )
 
 
-def unknown_label(task: Task, label: str) -> SpecError:
-    """Return the error for a label that the task does not have."""
+def unknown_label(task: Task, label: str, lf: str | None = None) -> SpecError:
+    """Return the error for a label that the task does not have, from labeling function `lf` where there is one."""
     shown = ", ".join(repr(known) for known in task.labels[:8]) + (", …" if len(task.labels) > 8 else "")
+    source = f' from labeling function "{lf}"' if lf is not None else ""
     return SpecError(
         "WS302",
-        f"unknown label '{label}'; task \"{task.name}\" has ({shown})",
+        f"unknown label '{label}'{source}; task \"{task.name}\" has ({shown})",
         hint=did_you_mean(label, task.labels),
         label=label,
     )

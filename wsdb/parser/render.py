@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import singledispatch
+from itertools import chain, count
 
 from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, VoteWhen, Votes
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec, Option
@@ -105,7 +106,8 @@ def _body(body: Body) -> str:
         case Python(source, True):
             return f"LANGUAGE python USING {literal(source)}"
         case Python(source, _):
-            tag = next(tag for tag in ("$$", "$py$", "$wsdb$", "$wsdb_python$") if tag not in source)
+            tags = chain(("$$", "$py$"), (f"$py{number}$" for number in count()))
+            tag = next(tag for tag in tags if f"{source}{tag}".find(tag) == len(source))
             return f"LANGUAGE python AS {tag}{source}{tag}"
         case Votes(relation, keys, source, label):
             columns = (*keys, *((source,) if source else ()), label)

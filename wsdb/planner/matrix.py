@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from wsdb.catalog.fingerprint import data_hash, digest
 from wsdb.catalog.snapshot import CatalogSnapshot, StoredMatrix
-from wsdb.core.errors import SpecError
+from wsdb.core.errors import DataError, SpecError
 from wsdb.core.lf import LabelingFunction
+from wsdb.core.sqltext import literals
 from wsdb.core.task import Task
 from wsdb.planner.facts import TaskFacts
 from wsdb.planner.steps import Column, Fit, Fuse, Isolate, LabelMatrix, Pack, Reuse, Scan, Scatter, Step
@@ -25,14 +26,25 @@ def columns_of(lfs: Sequence[LabelingFunction], facts: TaskFacts) -> tuple[Colum
     ------
     SpecError
         WS311 where there are more than the wide label matrix holds.
+    DataError
+        WS407 where two sources would have one column, because names of columns are compared without case.
     """
     columns: list[Column] = []
+    taken: dict[str, str] = {}
     for lf in lfs:
         if not lf.enabled:
             continue
         known = facts.lfs[lf.name]
         for source in known.sources:
             name = lf.name if source is None else f"{lf.name}:{source}"
+            other = taken.setdefault(name.lower(), name)
+            if source is not None and other != name:
+                raise DataError(
+                    "WS407",
+                    f'sources {literals([other.partition(":")[2], source])} of labeling function "{lf.name}" differ only '
+                    "in case; a column of the label matrix is named after each",
+                    hint="name voters apart, for example with lower(source) or a number in a view",
+                )
             columns.append(Column(name, lf, source, known.input_hash or ALWAYS))
     if len(columns) > MAX_COLUMNS:
         raise SpecError(

@@ -50,26 +50,64 @@ def may_call(text: str) -> bool:
 
 
 def install_functions(rooms: Rooms) -> None:
-    """Give the session's connection the table functions, and its database the function that scores rows."""
+    """Give the session's connection the table functions, and its database the function that scores rows.
+
+    A table macro of the user's with one of these names stays what that name means.
+    """
+    own = [name for name in FUNCTIONS if _defined(rooms, name)]
     create_functions(rooms.engine, persisted=False)
+    for name in own:
+        rooms.engine.run(f"DROP MACRO TABLE IF EXISTS temp.main.{ident(name)}")
     install(rooms.engine)
 
 
+# After these words a table stands; after those no more.
+FROM_WORDS = frozenset({"FROM", "JOIN", "LATERAL", "PIVOT", "UNPIVOT", "PIVOT_WIDER", "PIVOT_LONGER"})
+OTHER_WORDS = frozenset(
+    {
+        "SELECT", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "WINDOW", "LIMIT", "OFFSET", "SET", "VALUES",
+        "RETURNING", "WITH", "SAMPLE", "TABLESAMPLE", "UNION", "EXCEPT", "INTERSECT", "WHEN",
+    }
+)  # fmt: skip
+QUERY_WORDS = frozenset({"SELECT", "FROM", "WITH", "VALUES", "PIVOT", "UNPIVOT", "DESCRIBE", "SUMMARIZE", "SHOW", "("})
+
+
 def calls(piece: Piece) -> list[Call]:
-    """Return the calls of wsdb's table functions in a statement, in order; calls inside calls are not looked for."""
+    """Return the calls of wsdb's table functions in a statement, in order, those inside subqueries too.
+
+    Only where a table may stand: ``labels (`` in a column list, a CTE's name or a scalar call is the user's own.
+    """
     found: list[Call] = []
-    tokens, at = piece.tokens, 0
-    while at < len(tokens) - 1:
-        token = tokens[at]
-        name = token.text.lower()
-        before = tokens[at - 1].text if at else ""
-        if name in FUNCTIONS and token.kind not in STRINGS and tokens[at + 1].text == "(" and before != ".":
-            end, arguments = _arguments(tokens, at + 2)
-            if end is not None:
-                span = Span(piece.span.text, token.start, tokens[end].end, piece.span.file)
-                found.append(Call(name, span, arguments))
-                at = end
-        at += 1
+    tokens = piece.tokens
+    # For each open parenthesis what stands there: tables, a join's condition, anything else of a query, or no query.
+    inside = ["query"]
+    for at, token in enumerate(tokens):
+        word = token.word
+        before = tokens[at - 1].word if at else ""
+        after = tokens[at + 1].word if at + 1 < len(tokens) else ""
+        if word in ("(", "[", "{"):
+            tables = word == "(" and inside[-1] == "tables" and (before in ("(", ",") or before in FROM_WORDS)
+            inside.append("tables" if tables else "query" if after in QUERY_WORDS else "none")
+        elif word in (")", "]", "}"):
+            if len(inside) > 1:
+                inside.pop()
+        elif inside[-1] == "none":
+            continue
+        elif word in FROM_WORDS and before != "DISTINCT":
+            inside[-1] = "tables"
+        elif word in OTHER_WORDS:
+            inside[-1] = "query"
+        elif word in ("ON", "USING") and inside[-1] == "tables":
+            inside[-1] = "condition"
+        elif word == "," and inside[-1] == "condition":
+            inside[-1] = "tables"
+        elif after == "(" and token.kind not in STRINGS and token.text.lower() in FUNCTIONS:
+            first = before in FROM_WORDS or before in (",", "(", ":")
+            if before == "USING" or (first and inside[-1] == "tables"):
+                end, arguments = _arguments(tokens, at + 2)
+                if end is not None:
+                    span = Span(piece.span.text, token.start, tokens[end].end, piece.span.file)
+                    found.append(Call(token.text.lower(), span, arguments))
     return found
 
 
@@ -79,14 +117,14 @@ def _arguments(tokens: Sequence[Token], start: int) -> tuple[int | None, tuple[t
     current: list[Token] = []
     depth = 0
     for at in range(start, len(tokens)):
-        text = tokens[at].text if tokens[at].kind not in STRINGS else ""
-        if text == ")" and depth == 0:
+        word = tokens[at].word
+        if word == ")" and depth == 0:
             return at, tuple([*arguments, tuple(current)] if current else arguments)
-        if text == "," and depth == 0:
+        if word == "," and depth == 0:
             arguments.append(tuple(current))
             current = []
             continue
-        depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
+        depth += (word in ("(", "[", "{")) - (word in (")", "]", "}"))
         current.append(tokens[at])
     return None, ()
 
@@ -131,7 +169,8 @@ def _defined(rooms: Rooms, name: str) -> bool:
     return bool(
         rooms.engine.rows(
             "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = ? AND NOT internal "
-            "AND database_name <> 'temp' AND schema_name <> 'wsdb' LIMIT 1",
+            "AND function_type IN ('table', 'table_macro') AND schema_name <> 'wsdb' "
+            "AND NOT (database_name = 'temp' AND contains(coalesce(macro_definition, ''), '.wsdb.')) LIMIT 1",
             [name],
         )
     )
@@ -207,21 +246,27 @@ def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
 
 def rewrite(piece: Piece, found: Sequence[Call]) -> str:
     """Return the text with each subquery argument moved into a CTE next to its call; all else stays byte for byte."""
-    text, start = piece.span.text, piece.span.start
-    parts: list[str] = []
+    moves = []
     for number, call in enumerate(found):
         for tokens in call.arguments[1:]:
             at = 2 if len(tokens) > 3 and tokens[1].text in (":=", "=>") else 0
-            if tokens[at].text != "(" or tokens[-1].text != ")":
-                continue
-            cte = f"__wsdb_query_{number}"
-            query = text[tokens[at].start : tokens[-1].end]
-            before = text[call.span.start : tokens[at].start]
-            after = text[tokens[-1].end : call.span.end]
-            parts += [text[start : call.span.start], f"(WITH {cte} AS {query} SELECT * FROM {before}{cte}{after})"]
-            start = call.span.end
-            break
-    return "".join([*parts, text[start : piece.span.end]])
+            if tokens[at].word == "(" and tokens[-1].word == ")":
+                moves.append((call.span, tokens[at].start, tokens[-1].end, f"__wsdb_query_{number}"))
+                break
+    return _moved(piece.span.text, piece.span.start, piece.span.end, moves)
+
+
+def _moved(text: str, start: int, end: int, moves: Sequence[tuple[Span, int, int, str]]) -> str:
+    """Return a stretch of the text after the moves of subqueries in it: (the call, the query's start, end, its name)."""
+    parts: list[str] = []
+    for call, opens, closes, cte in moves:
+        if not start <= call.start < call.end <= end:
+            continue
+        query = _moved(text, opens, closes, moves)
+        before, after = text[call.start : opens], text[closes : call.end]
+        parts += [text[start : call.start], f"(WITH {cte} AS {query} SELECT * FROM {before}{cte}{after})"]
+        start = call.end
+    return "".join([*parts, text[start:end]])
 
 
 def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:

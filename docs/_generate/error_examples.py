@@ -1,0 +1,254 @@
+"""The cause of every error code, and a statement that provokes it; the pages show the error it gives.
+
+Base is the database of every example: SETUP below. `before` runs first; an example with one gets a fresh database.
+A code without `sql` cannot be provoked by a statement on every machine; the page then shows the message's pattern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SETUP = """
+CREATE TABLE comments (id INTEGER, body VARCHAR, stars INTEGER);
+INSERT INTO comments VALUES (1, 'check http://x.example', 1), (2, 'love this song', 5), (3, 'subscribe', 2),
+  (4, 'so good', 4), (5, 'win at http://y.example', 1), (6, 'best voice', 5);
+CREATE TABLE gold (id INTEGER, label VARCHAR);
+INSERT INTO gold VALUES (1, 'spam'), (2, 'ham');
+CREATE TASK spam ON comments KEY (id) TYPE BINARY ('ham', 'spam') GOLD gold (label);
+CREATE TASK topic ON comments KEY (id) TYPE MULTICLASS ('song', 'video', 'other');
+CREATE LABELING FUNCTION has_link FOR TASK spam VOTE 'spam' WHEN body LIKE '%http%';
+CREATE LABELING FUNCTION praise FOR TASK spam VOTE 'ham' WHEN regexp_matches(body, 'love|good|best');
+"""
+
+TRAINED = "CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 1);"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Why an error comes, and a statement that makes it come."""
+
+    cause: str
+    sql: str = ""
+    before: str = ""
+    bare: bool = False
+    """The database is empty: SETUP is not run."""
+
+
+EXAMPLES: dict[str, Example] = {
+    "WS101": Example(
+        "A word is not what the grammar allows at that place. The caret stands below the first wrong word.",
+        "CREATE TASK spam ON comments KEY (id) TIPE BINARY ('ham', 'spam');",
+    ),
+    "WS102": Example(
+        "A string, a comment or a quoted name is opened and not closed.",
+        "CREATE TASK spam ON comments KEY (id) TYPE BINARY ('ham', 'spam);",
+    ),
+    "WS103": Example(
+        "The statement, clause or type belongs to the design of wsdb and is not built in this version.",
+        "CREATE SLICE short_ones ON comments AS length(body) < 20;",
+    ),
+    "WS104": Example(
+        "OR REPLACE and IF NOT EXISTS say opposite things about an object that exists.",
+        "CREATE OR REPLACE TASK IF NOT EXISTS spam ON comments KEY (id) TYPE BINARY;",
+    ),
+    "WS105": Example(
+        "SET or RESET names a setting that starts with wsdb_ and is none of wsdb's.", "SET wsdb_auto_refesh = false;"
+    ),
+    "WS106": Example(
+        "An option or a clause stands twice in one statement.",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body) WITH (seed = 1, seed = 2);",
+    ),
+    "WS201": Example(
+        "A task, labeling function, label model, feature set or model of that name does not exist.",
+        "DROP LABELING FUNCTION has_lnk;",
+    ),
+    "WS202": Example(
+        "CREATE names an object that exists. Names are compared without case.",
+        "CREATE LABELING FUNCTION has_link FOR TASK spam VOTE 'spam' WHEN body LIKE '%www%';",
+    ),
+    "WS203": Example(
+        "A task has one label model. A second one under another name is refused.",
+        "CREATE LABEL MODEL second FOR TASK spam USING auto;",
+        before="CREATE LABEL MODEL votes FOR TASK spam USING majority;",
+    ),
+    "WS204": Example(
+        "A read needs labels or a label matrix that were never computed, and the read may not compute them: automatic "
+        "refresh is off, the database is read-only, or a Python labeling function came with the file.",
+        "SELECT * FROM labels('spam');",
+        before="SET wsdb_auto_refresh = false;",
+    ),
+    "WS205": Example("Other objects are built on the one to be dropped.", "DROP TASK spam;"),
+    "WS206": Example(
+        "A table function of wsdb is called in a database where no task was ever created.",
+        "SELECT * FROM labels('spam');",
+        bare=True,
+    ),
+    "WS207": Example(
+        "A name with a version, such as 'spam@7', asks for a version that was never trained.",
+        "SELECT * FROM predict('detector@7', comments);",
+        before=TRAINED,
+    ),
+    "WS301": Example(
+        "The labels or the key of a task do not make a task: fewer than two labels, a label twice, a BINARY task "
+        "with three, a key column twice.",
+        "CREATE TASK mood ON comments KEY (id) TYPE BINARY ('good', 'bad', 'mixed');",
+    ),
+    "WS302": Example(
+        "A labeling function names a label that its task does not have. Labels are compared with case.",
+        "CREATE LABELING FUNCTION caps FOR TASK spam VOTE 'Spam' WHEN body = upper(body);",
+    ),
+    "WS303": Example(
+        "CLASS BALANCE leaves out a label, or its shares do not sum to 1.",
+        "CREATE TASK mood ON comments KEY (id) TYPE BINARY ('bad', 'good') CLASS BALANCE ('bad' = 0.5, 'good' = 0.6);",
+    ),
+    "WS304": Example(
+        "A split is named that wsdb does not have, or the percentages of SPLIT HASH do not sum to 100.",
+        "CREATE TASK mood ON comments KEY (id) TYPE BINARY SPLIT HASH (id) (train 80, dev 10);",
+    ),
+    "WS305": Example(
+        "USING names a label model method that this version does not have.",
+        "CREATE LABEL MODEL lm FOR TASK spam USING majorty;",
+    ),
+    "WS306": Example(
+        "The task list of a model names a task twice, or gives a weight that is not above 0.",
+        "CREATE MODEL m FOR TASKS (spam, topic, spam) FROM comments FEATURES (body);",
+    ),
+    "WS307": Example(
+        "An option does not exist, or its value is of the wrong type or out of range.",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body) WITH (epoch = 3);",
+    ),
+    "WS308": Example(
+        "An option of a labeling function or label model takes one of a few words, and this is another.",
+        "CREATE LABEL MODEL lm FOR TASK spam WITH (regime = 'annotators');",
+    ),
+    "WS309": Example(
+        "DuckDB refuses the SQL inside a wsdb statement. The message is DuckDB's own; the place is in your text.",
+        "CREATE LABELING FUNCTION caps FOR TASK spam VOTE 'spam' WHEN bdy = upper(bdy);",
+    ),
+    "WS310": Example(
+        "The text of a Python labeling function is not Python or defines no function, or its module cannot be "
+        "imported.",
+        "CREATE LABELING FUNCTION caps FOR TASK spam LANGUAGE python AS $$ vote = 'spam' $$;",
+    ),
+    "WS311": Example(
+        "The label matrix of a task has one column for each vote source, up to 2,000 of them.",
+        "REFRESH LABEL MATRIX FOR TASK topic;",
+        before="CREATE TABLE votes AS SELECT 1 AS id, 'worker_' || n AS worker, 'song' AS label FROM range(2001) t(n);"
+        "CREATE LABELING FUNCTION crowd FOR TASK topic FROM VOTES votes (id, worker, label);",
+    ),
+    "WS312": Example(
+        "A clause names a column that its relation does not have.",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (bdy);",
+    ),
+    "WS313": Example(
+        "The body of a labeling function, or LABELS FROM, returns something that is not a label: another type, too many "
+        "columns, or no key.",
+        "CREATE LABELING FUNCTION long FOR TASK spam AS length(body);",
+    ),
+    "WS314": Example(
+        "A labeling function would have the name of a key column; both are columns of the label matrix.",
+        "CREATE LABELING FUNCTION id FOR TASK spam VOTE 'spam' WHEN stars = 1;",
+    ),
+    "WS315": Example(
+        "A label model is to use the gold rows of the dev split, and there are none.",
+        "REFRESH LABELS FOR TASK spam;",
+        before="CREATE LABEL MODEL lm FOR TASK spam WITH (use_dev = 'anchor');",
+    ),
+    "WS316": Example(
+        "LABELS FROM is given in a model of several tasks.",
+        "CREATE MODEL m FOR TASKS (spam, topic) FROM comments FEATURES (body) LABELS FROM (SELECT id, label FROM gold);",
+    ),
+    "WS317": Example(
+        "After EXCLUDE, and without the key, split and gold columns, no feature column is left.",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (* EXCLUDE (body, stars));",
+    ),
+    "WS318": Example(
+        "predict('name', …) takes the name of a model or of a task, so a model may share a name only with a task that "
+        "it has. A model's name may not contain @ or a colon.",
+        "CREATE MODEL topic FOR TASK spam FROM comments FEATURES (body);",
+    ),
+    "WS319": Example("EXPLAIN is asked for a statement that has no plan.", "EXPLAIN SHOW TASKS;"),
+    "WS401": Example(
+        "The key of a task is NULL somewhere or not unique, or a key has several gold rows. Keys are checked when the "
+        "label matrix is computed, gold when the task is created.",
+        "SELECT * FROM labels('spam');",
+        before="INSERT INTO comments VALUES (2, 'love it', 5);",
+    ),
+    "WS402": Example(
+        "A relation has changed since the object was created, and no longer fits.",
+        "SELECT * FROM labels('spam');",
+        before="ALTER TABLE comments RENAME body TO text;",
+    ),
+    "WS403": Example(
+        "Data holds a label that the task does not have: in votes, in gold, or in what a function returns.",
+        "REFRESH LABELS FOR TASK topic;",
+        before="CREATE TABLE tags AS SELECT 1 AS id, 'songs' AS tag;"
+        "CREATE LABELING FUNCTION tagged FOR TASK topic AS SELECT id, tag FROM tags;",
+    ),
+    "WS404": Example(
+        "A SELECT or a vote relation votes for keys that the task's relation does not have.",
+        "REFRESH LABELS FOR TASK topic;",
+        before="CREATE TABLE tags AS SELECT 99 AS id, 'song' AS tag;"
+        "CREATE LABELING FUNCTION tagged FOR TASK topic AS SELECT id, tag FROM tags;",
+    ),
+    "WS405": Example(
+        "A labeling function fails on some rows. It is named, with the number of rows and the first of them. "
+        "Nothing is stored.",
+        "SELECT * FROM labels('spam');",
+        before="CREATE LABELING FUNCTION number FOR TASK spam VOTE 'spam' WHEN CAST(body AS INTEGER) > 0;",
+    ),
+    "WS406": Example(
+        "A Python labeling function returns something that is not one string or None for each row.",
+        "SELECT * FROM labels('topic');",
+        before="CREATE LABELING FUNCTION one FOR TASK topic LANGUAGE python AS "
+        "$$ def lf(batch): return ['song'] $$;",
+    ),
+    "WS407": Example(
+        "A vote relation with a source column has votes without a source.",
+        "SELECT * FROM labels('topic');",
+        before="CREATE TABLE votes AS SELECT 1 AS id, NULL::VARCHAR AS worker, 'song' AS label;"
+        "CREATE LABELING FUNCTION crowd FOR TASK topic FROM VOTES votes (id, worker, label);",
+    ),
+    "WS501": Example("predict or evaluate is asked for a task that no model was trained for.",
+                     "SELECT * FROM predict('spam', comments);"),
+    "WS502": Example(
+        "The input of predict has no column of that name, and the model was trained on it.",
+        "SELECT * FROM predict('spam', (SELECT body AS text FROM comments));",
+        before=TRAINED,
+    ),
+    "WS503": Example(
+        "A feature column is of a type that a model cannot read, or a stored model is not in this database.",
+        "CREATE MODEL m FOR TASK spam FROM (SELECT id, body::BLOB AS raw FROM comments) FEATURES (raw);",
+    ),
+    "WS504": Example(
+        "The input of predict has the column, with a type of another family than the model was trained on.",
+        "SELECT * FROM predict('spam', (SELECT 7 AS body));",
+        before=TRAINED,
+    ),
+    "WS505": Example(
+        "No row of the model's source is in the train split and has a label.",
+        "CREATE MODEL m FOR TASK topic FROM comments FEATURES (body);",
+    ),
+    "WS506": Example(
+        "All labeled rows have the same label, so there is nothing to tell apart.",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body);",
+        before="DROP LABELING FUNCTION praise;",
+    ),
+    "WS507": Example(
+        "A column of vectors holds vectors of different lengths.",
+        "CREATE MODEL m FOR TASK spam FROM vectors FEATURES (vector);",
+        before="CREATE TABLE vectors AS SELECT id, range(id)::FLOAT[] AS vector FROM comments;",
+    ),
+    "WS508": Example("A stored model is of another format, or its bytes are damaged."),
+    "WS509": Example("The rows handed to training have no key or no valid probabilities. SQL statements always give "
+                     "both; the code is met by programs that call wsdb.model themselves."),
+    "WS601": Example("Another process holds the database file. DuckDB lets one process write, or many read."),
+    "WS602": Example("The file is not a DuckDB database, or is damaged."),
+    "WS603": Example(
+        "The file was written by a version of wsdb with another layout of schema wsdb.",
+        "CREATE TASK mood ON comments KEY (id) TYPE BINARY;",
+        before="UPDATE wsdb.settings SET value = '99' WHERE name = 'format_version';",
+    ),
+    "WS701": Example("CREATE MODEL, predict and evaluate need torch, which is an optional package."),
+    "WS702": Example("The option device asks for hardware that this machine does not have."),
+}
