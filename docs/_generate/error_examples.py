@@ -1,6 +1,6 @@
 """The cause of every error code, and a statement that provokes it; the pages show the error it gives.
 
-Base is the database of every example: SETUP below. `before` runs first; an example with one gets a fresh database.
+The database of every example is made by SETUP. `before` runs next; an example with one gets a fresh database.
 A code without `sql` cannot be provoked by a statement on every machine; the page then shows the message's pattern.
 """
 
@@ -168,6 +168,10 @@ EXAMPLES: dict[str, Example] = {
         "CREATE MODEL topic FOR TASK spam FROM comments FEATURES (body);",
     ),
     "WS319": Example("EXPLAIN is asked for a statement that has no plan.", "EXPLAIN SHOW TASKS;"),
+    "WS320": Example(
+        "Gold counts or class names do not fit the votes. SQL statements always give fitting ones; the code is met by "
+        "programs that call wsdb.labelmodel themselves."
+    ),
     "WS401": Example(
         "The key of a task is NULL somewhere or not unique, or a key has several gold rows. Keys are checked when the "
         "label matrix is computed, gold when the task is created.",
@@ -209,15 +213,17 @@ EXAMPLES: dict[str, Example] = {
         before="CREATE TABLE votes AS SELECT 1 AS id, NULL::VARCHAR AS worker, 'song' AS label;"
         "CREATE LABELING FUNCTION crowd FOR TASK topic FROM VOTES votes (id, worker, label);",
     ),
-    "WS501": Example("predict or evaluate is asked for a task that no model was trained for.",
-                     "SELECT * FROM predict('spam', comments);"),
+    "WS501": Example(
+        "predict or evaluate is asked for a task that no model was trained for.",
+        "SELECT * FROM predict('spam', comments);",
+    ),
     "WS502": Example(
         "The input of predict has no column of that name, and the model was trained on it.",
         "SELECT * FROM predict('spam', (SELECT body AS text FROM comments));",
         before=TRAINED,
     ),
     "WS503": Example(
-        "A feature column is of a type that a model cannot read, or a stored model is not in this database.",
+        "A feature column is of a type that a model cannot read.",
         "CREATE MODEL m FOR TASK spam FROM (SELECT id, body::BLOB AS raw FROM comments) FEATURES (raw);",
     ),
     "WS504": Example(
@@ -231,8 +237,8 @@ EXAMPLES: dict[str, Example] = {
     ),
     "WS506": Example(
         "All labeled rows have the same label, so there is nothing to tell apart.",
-        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body);",
-        before="DROP LABELING FUNCTION praise;",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body)\n"
+        "  LABELS FROM (SELECT id, label FROM gold WHERE label = 'spam');",
     ),
     "WS507": Example(
         "A column of vectors holds vectors of different lengths.",
@@ -240,15 +246,14 @@ EXAMPLES: dict[str, Example] = {
         before="CREATE TABLE vectors AS SELECT id, range(id)::FLOAT[] AS vector FROM comments;",
     ),
     "WS508": Example("A stored model is of another format, or its bytes are damaged."),
-    "WS509": Example("The rows handed to training have no key or no valid probabilities. SQL statements always give "
-                     "both; the code is met by programs that call wsdb.model themselves."),
+    "WS509": Example(
+        "The rows handed to training have no key or no valid probabilities. SQL statements always give both; the code "
+        "is met by programs that call wsdb.model themselves."
+    ),
+    "WS510": Example("A prediction macro names a model version whose tensors are not in the database that is open."),
     "WS601": Example("Another process holds the database file. DuckDB lets one process write, or many read."),
     "WS602": Example("The file is not a DuckDB database, or is damaged."),
-    "WS603": Example(
-        "The file was written by a version of wsdb with another layout of schema wsdb.",
-        "CREATE TASK mood ON comments KEY (id) TYPE BINARY;",
-        before="UPDATE wsdb.settings SET value = '99' WHERE name = 'format_version';",
-    ),
+    "WS603": Example("The file was written by a version of wsdb with another layout of schema wsdb."),
     "WS701": Example("CREATE MODEL, predict and evaluate need torch, which is an optional package."),
     "WS702": Example("The option device asks for hardware that this machine does not have."),
 }

@@ -362,9 +362,7 @@ def provoked(item: Example) -> str:
         db.sql(SETUP)
         db.sql(item.before)
     try:
-        result = db.sql(item.sql)
-        if result is not None:
-            result.fetchall()
+        db.execute(item.sql).fetchall()
     except WsdbError as error:
         return str(error)
     except duckdb.Error as error:

@@ -14,9 +14,7 @@ LISTS = pa.list_(pa.float64())
 def rows_of(columns: dict[str, object], labels: dict[str, Sequence[object]], keys: object = None) -> pa.Table:
     """Training rows: inputs, per task a list of probabilities or None, and keys 0 … n-1 unless given."""
     n = len(next(iter(labels.values())))
-    arrays = {
-        name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in columns.items()
-    }
+    arrays = {name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in columns.items()}
     arrays |= {f"__p_{task}": pa.array(list(values), LISTS) for task, values in labels.items()}
     arrays["__key"] = pa.array(range(n)) if keys is None else pa.array(keys)
     return pa.table(arrays)
@@ -32,9 +30,7 @@ BAD = ["awful", "poor", "dreadful", "bad"]
 FILL = ["film", "seat", "screen", "actor", "road", "river", "stone", "paper", "night", "window"]
 
 
-def reviews(
-    n: int, rng: np.random.Generator, *, confidence: float = 0.9
-) -> tuple[list[str], np.ndarray, np.ndarray]:
+def reviews(n: int, rng: np.random.Generator, *, confidence: float = 0.9) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Texts that say good or bad words among fillers: texts, their class, and soft labels (n, 2)."""
     gold = rng.integers(0, 2, n)
     words = [[*rng.choice(FILL, 5), rng.choice(BAD if y else GOOD)] for y in gold]

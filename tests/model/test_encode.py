@@ -38,9 +38,7 @@ def everything(n: int = 40) -> pa.Table:
             "price": pa.array([Decimal(k) / 4 for k in i], pa.decimal128(9, 2)),
             "n": pa.array([k * k for k in i], pa.int32()),
             "open": pa.array([k % 2 == 0 for k in i]),
-            "at": pa.array(
-                [dt.datetime(2024, 1, 1) + dt.timedelta(hours=7 * k) for k in i], pa.timestamp("us")
-            ),
+            "at": pa.array([dt.datetime(2024, 1, 1) + dt.timedelta(hours=7 * k) for k in i], pa.timestamp("us")),
             "day": pa.array([dt.date(1969, 12, 30) + dt.timedelta(days=k) for k in i]),
             "v": pa.array([[k, 1, -k] for k in i], pa.list_(pa.float32(), 3)),
             "w": pa.array([[k / 2, k / 3] for k in i], pa.list_(pa.float64())),
@@ -147,9 +145,7 @@ def test_too_many_categories_keep_the_most_frequent_and_say_so() -> None:
     kept = encoder.to_manifest()[0]["fit"]["values"]
     assert len(kept) == MAX_CATEGORIES
     assert kept[:2] == ["v09999", "v00000"]
-    assert notices == [
-        "column c: the 4,096 most frequent of 10,000 values are kept, the rest count as unknown"
-    ]
+    assert notices == ["column c: the 4,096 most frequent of 10,000 values are kept, the rest count as unknown"]
 
 
 def test_nan_and_infinity_count_as_null_and_are_noticed() -> None:
@@ -166,18 +162,14 @@ def test_a_number_far_outside_the_training_range_is_clipped() -> None:
 
 
 def test_a_constant_number_and_an_all_null_column_encode_to_zero() -> None:
-    table = pa.table(
-        {"x": [7.0] * 5, "y": pa.nulls(5, pa.float64()), "v": pa.nulls(5, pa.list_(pa.float32()))}
-    )
+    table = pa.table({"x": [7.0] * 5, "y": pa.nulls(5, pa.float64()), "v": pa.nulls(5, pa.list_(pa.float32()))})
     _, encoded, _ = fit(table, [("x", "DOUBLE"), ("y", "DOUBLE"), ("v", "FLOAT[]")])
     assert not encoded.dense.any()
 
 
 def test_time_becomes_hour_weekday_and_month_in_utc() -> None:
     # 2024-02-29 23:30 UTC was a Thursday; slots: hour + 1, weekday (Sunday 0) + 1, month
-    times = pa.array(
-        [dt.datetime(2024, 2, 29, 23, 30), dt.datetime(1969, 12, 31, 1, 0)], pa.timestamp("us", "UTC")
-    )
+    times = pa.array([dt.datetime(2024, 2, 29, 23, 30), dt.datetime(1969, 12, 31, 1, 0)], pa.timestamp("us", "UTC"))
     _, encoded, _ = fit(pa.table({"t": times}), [("t", "TIMESTAMP WITH TIME ZONE")])
     local = encoded.categories - np.array([0, 25, 33])
     assert local.tolist() == [[24, 5, 2], [2, 4, 12]]
@@ -193,9 +185,7 @@ def test_the_unit_of_a_timestamp_makes_no_difference(unit: str) -> None:
 @pytest.mark.parametrize("chunks", [[[[1.0, 2.0], [1.0]]], [[[1.0, 2.0]], [[1.0]]]])
 def test_vectors_of_several_lengths_are_an_error(chunks: list[list[list[float]]]) -> None:
     column = pa.chunked_array([pa.array(chunk) for chunk in chunks])
-    with pytest.raises(
-        ModelError, match=r"vectors of column v must all have 2 numbers; found one of 1"
-    ) as caught:
+    with pytest.raises(ModelError, match=r"vectors of column v must all have 2 numbers; found one of 1") as caught:
         fit(pa.table({"v": column}), [("v", "DOUBLE[]")])
     assert caught.value.code == "WS507"
 
@@ -239,9 +229,7 @@ def test_a_feature_that_the_training_rows_lack_is_an_error() -> None:
 
 def test_another_type_of_the_same_family_is_read() -> None:
     encoder, _, _ = fit(pa.table({"x": [1, 2, 3]}), [("x", "INTEGER")])
-    narrow, wide = (
-        encoder.encode(pa.record_batch({"x": pa.array([2], t)})) for t in (pa.int8(), pa.float64())
-    )
+    narrow, wide = (encoder.encode(pa.record_batch({"x": pa.array([2], t)})) for t in (pa.int8(), pa.float64()))
     assert same(narrow, wide)
 
 

@@ -24,9 +24,7 @@ TEXTS = [
 ]
 
 
-def hashed(
-    texts: list[str | None], *, words: int = 2, chars: tuple[int, int] = (3, 5), bits: int = 18
-) -> HashedRows:
+def hashed(texts: list[str | None], *, words: int = 2, chars: tuple[int, int] = (3, 5), bits: int = 18) -> HashedRows:
     return hash_ngrams(pa.array(texts, pa.string()), bits=bits, word_ngrams=words, char_ngrams=chars)
 
 
@@ -36,9 +34,7 @@ def row(rows: HashedRows, i: int) -> dict[int, int]:
 
 
 def same(left: HashedRows, right: HashedRows) -> bool:
-    return all(
-        np.array_equal(getattr(left, name), getattr(right, name)) for name in ("indptr", "buckets", "counts")
-    )
+    return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in ("indptr", "buckets", "counts"))
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=12), st.integers(1, 5))
@@ -66,9 +62,7 @@ def test_hashes_are_equal_in_another_process() -> None:
         "bits=18, word_ngrams=2, char_ngrams=(3, 4));"
         "print(h.buckets.tolist())"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
     assert found == str(hashed(["Hello, world!", "naïve café"], chars=(3, 4)).buckets.tolist())
 
 

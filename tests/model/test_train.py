@@ -55,10 +55,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(rng: np.random.G
     table = review_table(200, rng)
     spec = TrainSpec(epochs=3, buckets_bits=12, dropout=0.2)
     assert fit(table, spec).weights == fit(table, spec).weights
-    assert (
-        fit(table, spec).weights
-        != fit(table, TrainSpec(epochs=3, buckets_bits=12, dropout=0.2, seed=1)).weights
-    )
+    assert fit(table, spec).weights != fit(table, TrainSpec(epochs=3, buckets_bits=12, dropout=0.2, seed=1)).weights
 
 
 def test_neither_the_order_of_rows_nor_their_batches_change_a_bit(rng: np.random.Generator) -> None:
@@ -134,9 +131,7 @@ def test_saved_weights_and_json_give_equal_predictions(rng: np.random.Generator)
     trained = fit(table, TrainSpec(epochs=2, hidden=4), features=[*BODY, ("x", "DOUBLE")])
     batch = table.select(["body", "x"]).to_batches()[0]
     before = Predictor.load(trained.manifest, trained.weights).predict(batch)["tone"]
-    after = Predictor.load(json.loads(json.dumps(trained.manifest)), bytes(trained.weights)).predict(batch)[
-        "tone"
-    ]
+    after = Predictor.load(json.loads(json.dumps(trained.manifest)), bytes(trained.weights)).predict(batch)["tone"]
     assert np.array_equal(before, after)
     assert np.ptp(before[:, 0]) > 0
 
@@ -205,9 +200,7 @@ def test_calibration_does_not_make_the_held_out_loss_worse(rng: np.random.Genera
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(rng: np.random.Generator) -> None:
-    noise = rows_of(
-        {"body": reviews(300, rng)[0]}, {"tone": rng.permutation(np.eye(2).repeat(150, axis=0)).tolist()}
-    )
+    noise = rows_of({"body": reviews(300, rng)[0]}, {"tone": rng.permutation(np.eye(2).repeat(150, axis=0)).tolist()})
     trained = fit(noise, TrainSpec(epochs=30, buckets_bits=12, patience=2))
     valid = [entry["loss"] for entry in trained.history if entry["split"] == "valid"]
     assert len(valid) < 30
@@ -228,9 +221,7 @@ def test_uncovered_rows_are_dropped_or_taught_the_prior(rng: np.random.Generator
     task = TaskTarget("tone", ("good", "bad"), balance=(0.8, 0.2))
     options = {"epochs": 15, "buckets_bits": 12, "prior_match": 0.0, "calibrate": "none"}
     dropped, taught = (
-        predict(fit(table, TrainSpec(**options, uncovered=how), tasks=(task,)), {"body": silent[:1]})["tone"][
-            0, 0
-        ]
+        predict(fit(table, TrainSpec(**options, uncovered=how), tasks=(task,)), {"body": silent[:1]})["tone"][0, 0]
         for how in ("drop", "prior")
     )
     assert abs(taught - 0.8) < 0.1 < abs(dropped - 0.8)
@@ -261,12 +252,8 @@ except Exception as error:
         [i / 7 for i in range(300)],
     ],
 )
-def test_a_key_of_any_type_holds_a_tenth_of_the_rows_out(
-    keys: list[object], rng: np.random.Generator
-) -> None:
+def test_a_key_of_any_type_holds_a_tenth_of_the_rows_out(keys: list[object], rng: np.random.Generator) -> None:
     texts, _, labels = reviews(300, rng)
-    trained = fit(
-        rows_of({"body": texts}, {"tone": labels.tolist()}, keys), TrainSpec(epochs=1, buckets_bits=12)
-    )
+    trained = fit(rows_of({"body": texts}, {"tone": labels.tolist()}, keys), TrainSpec(epochs=1, buckets_bits=12))
     assert 15 <= trained.rows["tone"]["valid"] <= 48
     assert sum(trained.rows["tone"].values()) == 300

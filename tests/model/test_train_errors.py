@@ -30,9 +30,7 @@ def test_a_single_class_is_an_error_that_names_it() -> None:
     assert caught.value.code == "WS506"
 
 
-@pytest.mark.parametrize(
-    "label", [[0.5, 0.3, 0.2], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0], [None, 1.0]]
-)
+@pytest.mark.parametrize("label", [[0.5, 0.3, 0.2], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0], [None, 1.0]])
 def test_a_label_that_is_no_distribution_is_an_error(label: list[float]) -> None:
     with pytest.raises(ModelError, match="__p_tone") as caught:
         fit(rows_of({"body": ["a", "b", "c"]}, {"tone": [[0.1, 0.9], label, [0.9, 0.1]]}))

@@ -17,7 +17,7 @@ from wsdb.core.errors import CatalogError, StorageError
 from wsdb.core.lf import LabelingFunction, Votes
 from wsdb.core.resources import read_sql
 from wsdb.core.span import Span
-from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
+from wsdb.core.specs import LabelModelSpec
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
 from wsdb.parser.render import Spec, render

@@ -53,7 +53,7 @@ class Task:
     keys : columns that identify a row: unique together, never NULL
     kind : ``binary`` or ``multiclass``
     labels : the classes in code order; for binary (negative, positive)
-    labels_from : SQL text of the relation the labels were read from (``MULTICLASS FROM``), else None
+    labels_from : SQL text of the relation to read the labels from (``MULTICLASS FROM``); None once they are read
     balance : class shares in label order; ``"uniform"``; None is unknown (AUTO)
     gold, split : see `Gold`, `Split`; None where not declared
     """

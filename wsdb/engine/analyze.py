@@ -11,7 +11,6 @@ import duckdb
 
 from wsdb.core.sqltext import ident, literal
 
-
 CLOCKS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Words without parentheses that answer the time; DuckDB's tree shows them as columns."""
 

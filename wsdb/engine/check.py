@@ -7,7 +7,7 @@ from dataclasses import replace
 import duckdb
 
 from wsdb.core.errors import DataError, SpecError, did_you_mean
-from wsdb.core.lf import Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, idents, shown_row
 from wsdb.core.task import MAX_LABELS, Task
@@ -85,7 +85,8 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
         (column,) = has_columns((task.split.column,), columns, task.relation, at.at("split column"))
         task = replace(task, split=replace(task.split, column=column))
     if task.labels_from is not None:
-        task = replace(task, labels=_labels(con, task, at))
+        # From here on the labels are a list: the task keeps them when the relation changes.
+        task = replace(task, labels=_labels(con, task, at), labels_from=None)
     if task.gold is not None:
         what = f'gold of task "{task.name}"'
         if task.gold.is_query:
@@ -94,7 +95,7 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
             found = relation_columns(con, task.gold.relation, at.at("gold"), what)
         has_columns(task.keys, found, task.gold.relation, at.at("gold"))
         column = task.gold.column
-        if task.gold.is_query:
+        if task.gold.is_query and column == "label":
             keys = {key.lower() for key in task.keys}
             rest = [name for name, _ in found if name.lower() not in keys]
             column = next((name for name in rest if name.lower() == "label"), rest[0] if rest else "label")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wsdb.core.lf import Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.sqltext import ident, idents, literal
 from wsdb.core.task import Task
 from wsdb.engine.udf import struct_of

@@ -6,7 +6,7 @@ import duckdb
 
 from wsdb.catalog.fingerprint import data_hash, digest
 from wsdb.core.errors import DataError, SpecError
-from wsdb.core.lf import Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
 from wsdb.engine.analyze import Reads, functions, reads

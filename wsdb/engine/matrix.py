@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -16,7 +16,7 @@ from wsdb.engine import compile as sql
 from wsdb.engine.check import check_keys
 from wsdb.engine.udf import PythonLF, load, unknown_labels
 from wsdb.planner.explain import Profile
-from wsdb.planner.steps import Column, Fuse, Isolate, LabelMatrix, Reuse, Scatter, Step
+from wsdb.planner.steps import Column, Fuse, Isolate, LabelMatrix, Reuse, Scatter
 
 
 class FusedScanError(Exception):

@@ -38,9 +38,7 @@ class BestWeights:
     def restore(self) -> dict[str, int]:
         """Put the kept weights back; return the epoch of each task."""
         chosen: dict[str, int] = {}
-        for part, state, (_, epoch), group in zip(
-            self.parts, self.states, self.best, self.groups, strict=True
-        ):
+        for part, state, (_, epoch), group in zip(self.parts, self.states, self.best, self.groups, strict=True):
             part.load_state_dict(state)
             chosen |= {self.tasks[t].name: epoch for t in group}
         return chosen

@@ -141,9 +141,7 @@ class Encoder:
                 categories.append(columns + starts[:-1].astype(np.int32))
                 category_slots = int(starts[-1])
                 dense.append(numbers)
-        return EncodedBatch(
-            *_stack(texts, n), np.concatenate(categories, axis=1), np.concatenate(dense, axis=1)
-        )
+        return EncodedBatch(*_stack(texts, n), np.concatenate(categories, axis=1), np.concatenate(dense, axis=1))
 
     @property
     def n_text(self) -> int:
@@ -183,9 +181,7 @@ class Encoder:
         return arrays
 
     @classmethod
-    def restore(
-        cls, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], hashing: Hashing
-    ) -> Encoder:
+    def restore(cls, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], hashing: Hashing) -> Encoder:
         """Build from what `to_manifest` and `tensors` gave."""
         specs, fits = [], []
         for i, row in enumerate(rows):
@@ -195,9 +191,7 @@ class Encoder:
                 buckets, idf = arrays[f"feature.{i}.buckets"], arrays[f"feature.{i}.idf"]
                 fits.append(TextFit.restore(buckets, idf, hashing.bits))
             else:
-                plain = {
-                    name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
-                }
+                plain = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
                 fits.append(TABLE_FITS[spec.kind](**plain))
         return cls(tuple(specs), tuple(fits), hashing)
 
@@ -251,9 +245,7 @@ def _join(spec: FeatureSpec, parts: list[Any]) -> Any:
         for other in lengths:
             if other != length:
                 raise vector_length_error(spec.name, length, other)
-        parts = [
-            part if part.shape[1] else np.full((len(part), length), np.nan, np.float32) for part in parts
-        ]
+        parts = [part if part.shape[1] else np.full((len(part), length), np.nan, np.float32) for part in parts]
     return np.concatenate(parts)
 
 

@@ -168,17 +168,13 @@ def _count_chunk(
     boundary[offsets] = True
     inner = data & 0xC0 == 0x80  # continuation bytes of a UTF-8 character
     classes = _CLASSES[data]
-    for _ in range(
-        3 if inner.any() else 0
-    ):  # a continuation byte has the class of its lead byte, at most 3 back
+    for _ in range(3 if inner.any() else 0):  # a continuation byte has the class of its lead byte, at most 3 back
         classes[1:] = np.where(inner[1:], classes[:-1], classes[1:])
 
     starts, ends, is_word = _tokens(classes, inner, boundary)
     sums = _prefix_sums(data)
     token = _hash_spans(sums, starts, ends)  # [t] uint64
-    row = (
-        np.searchsorted(offsets, starts, side="right") - 1
-    )  # [t]; the last text that begins at or before the token
+    row = np.searchsorted(offsets, starts, side="right") - 1  # [t]; the last text that begins at or before the token
 
     hashes, rows = [token], [row]
     gram = token
@@ -219,9 +215,7 @@ def _char_grams(
     """Character grams inside the words [start, end): per length, hashes and the word of each."""
     sizes = ends - starts
     owner = np.repeat(np.arange(len(starts)), sizes)
-    at = np.arange(len(owner)) + np.repeat(
-        starts - (np.cumsum(sizes) - sizes), sizes
-    )  # every byte of every word
+    at = np.arange(len(owner)) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)  # every byte of every word
     lead = ~inner[at]
     at, owner = at[lead], owner[lead]  # [c]: first byte of every character
     opens = np.r_[True, owner[1:] != owner[:-1]][: len(owner)]

@@ -10,9 +10,7 @@ import numpy as np
 from wsdb.model.backend import torch
 
 
-def expected_cross_entropy(
-    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
-) -> torch.Tensor:
+def expected_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return the loss of one task, a scalar; 0 where all weights are 0.
 
     Parameters
@@ -29,9 +27,7 @@ def sharpen_labels(probabilities: np.ndarray, power: float, *, hard: bool = Fals
     """Return p^power, normalised, float64 (n, k); `hard` gives all to the first likeliest label."""
     if hard:
         return np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
-    raised = (
-        probabilities / probabilities.max(axis=1, keepdims=True)
-    ) ** power  # no underflow of the largest
+    raised = (probabilities / probabilities.max(axis=1, keepdims=True)) ** power  # no underflow of the largest
     return raised / raised.sum(axis=1, keepdims=True)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from wsdb.model.backend import torch
 from wsdb.model.encode import EncodedBatch
+from wsdb.model.forward import ROWS
 
 nn = torch.nn
 
@@ -70,9 +71,7 @@ class Torso(nn.Module):
 class Head(nn.Module):
     """Logits of one task: the sum of a linear map of every kind of input."""
 
-    def __init__(
-        self, text: nn.EmbeddingBag | None, categories: nn.EmbeddingBag | None, dense: Affine
-    ) -> None:
+    def __init__(self, text: nn.EmbeddingBag | None, categories: nn.EmbeddingBag | None, dense: Affine) -> None:
         super().__init__()
         self.text = text
         self.categories = categories
@@ -83,9 +82,7 @@ class Head(nn.Module):
         dense = inputs.dense if hidden is None else torch.cat([inputs.dense, hidden], dim=1)  # [b, d + h]
         logits = self.dense(dense)  # [b, k]
         if self.text is not None:
-            logits = logits + self.text(
-                inputs.slots, inputs.offsets, per_sample_weights=inputs.values
-            )  # [b, k]
+            logits = logits + self.text(inputs.slots, inputs.offsets, per_sample_weights=inputs.values)  # [b, k]
         if self.categories is not None:
             logits = logits + self.categories(inputs.categories)  # [b, k]
         return logits
@@ -136,9 +133,7 @@ def _torso(n_category: int, n_dense: int, hidden: int, generator: torch.Generato
 
     return Torso(
         _bag(draw(n_category, hidden, 0.1), by_offsets=False),
-        Affine(
-            draw(hidden, n_dense, (2 / max(n_dense, 1)) ** 0.5)
-        ),  # variance 2 / inputs, as rectified units need
+        Affine(draw(hidden, n_dense, (2 / max(n_dense, 1)) ** 0.5)),  # variance 2 / inputs, as rectified units need
         Affine(draw(hidden, hidden, (2 / hidden) ** 0.5)),
     )
 
@@ -148,3 +143,14 @@ def _bag(table: torch.Tensor, *, by_offsets: bool) -> nn.EmbeddingBag | None:
     if not len(table):
         return None
     return nn.EmbeddingBag.from_pretrained(table, freeze=False, mode="sum", include_last_offset=by_offsets)
+
+
+def network_logits(network: Network, batch: EncodedBatch, device: torch.device) -> Sequence[np.ndarray]:
+    """Return the logits of every task, float64 (n, k), computed 4,096 rows at a time."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, max(len(batch), 1), ROWS):
+            rows = np.arange(start, min(start + ROWS, len(batch)))
+            scores = network(inputs_of(batch.take(rows), device))
+            parts.append([score.cpu().numpy().astype(np.float64) for score in scores])
+    return [np.concatenate(scores) for scores in zip(*parts, strict=True)]

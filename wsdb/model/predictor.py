@@ -1,8 +1,8 @@
-"""Predictor: a trained network ready for rows."""
+"""Predictor: a trained network ready for rows. It needs numpy and Arrow, not torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from wsdb.core.errors import ModelError
-from wsdb.model.backend import torch
 from wsdb.model.calibrate import softmax
-from wsdb.model.encode import EncodedBatch, Encoder, Hashing
-from wsdb.model.network import Network, build_network, inputs_of
+from wsdb.model.encode import Encoder, Hashing
+from wsdb.model.forward import Weights, logits
 from wsdb.model.weights import FORMAT, digest, unpack
-
-_ROWS = 4_096  # rows in the network at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class Predictor:
     Attributes
     ----------
     encoder : features with their statistics
-    network : on the CPU
+    weights : the network's parameters
     tasks : names, in the order of the heads
     labels : the k class names of every task
     temperatures : one per task
@@ -34,7 +31,7 @@ class Predictor:
     """
 
     encoder: Encoder
-    network: Network
+    weights: Weights
     tasks: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
     temperatures: tuple[float, ...]
@@ -55,26 +52,15 @@ class Predictor:
                 hint="train the model again, or use the version of wsdb that trained it",
             )
         if manifest.get("weights_sha256") != digest(weights):
-            raise ModelError(
-                "WS508", "manifest and weights of the model do not belong together, or are damaged"
-            )
+            raise ModelError("WS508", "manifest and weights of the model do not belong together, or are damaged")
         arrays, parameters = unpack(weights)
         hashing = Hashing(**{**manifest["hashing"], "char_ngrams": tuple(manifest["hashing"]["char_ngrams"])})
         encoder = Encoder.restore(manifest["features"], arrays, hashing)
         tasks = manifest["tasks"]
-        network = build_network(
-            n_text=encoder.n_text,
-            n_category=encoder.n_category,
-            n_dense=encoder.n_dense,
-            hidden=manifest["hidden"],
-            n_labels=[len(task["labels"]) for task in tasks],
-            generator=torch.Generator(),
-        )
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in parameters.items()})
-        network.requires_grad_(False).eval()
+        network = Weights.of(parameters, [len(task["labels"]) for task in tasks])
         return cls(
             encoder=encoder,
-            network=network,
+            weights=network,
             tasks=tuple(task["name"] for task in tasks),
             labels=tuple(tuple(task["labels"]) for task in tasks),
             temperatures=tuple(float(task["temperature"]) for task in tasks),
@@ -92,21 +78,10 @@ class Predictor:
         ModelError  WS504 if a column is missing or of another family than in training, WS507 for a vector of
             another length.
         """
-        logits = network_logits(self.network, self.encoder.encode(batch), torch.device("cpu"))
+        scores = logits(self.weights, self.encoder.encode(batch))
         return {
-            task: softmax(scores / temperature + offset)
-            for task, scores, temperature, offset in zip(
-                self.tasks, logits, self.temperatures, self.offsets, strict=True
+            task: softmax(score / temperature + offset)
+            for task, score, temperature, offset in zip(
+                self.tasks, scores, self.temperatures, self.offsets, strict=True
             )
         }
-
-
-def network_logits(network: Network, batch: EncodedBatch, device: torch.device) -> Sequence[np.ndarray]:
-    """Return the logits of every task, float64 (n, k), computed 4,096 rows at a time."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, max(len(batch), 1), _ROWS):
-            rows = np.arange(start, min(start + _ROWS, len(batch)))
-            scores = network(inputs_of(batch.take(rows), device))
-            parts.append([score.cpu().numpy().astype(np.float64) for score in scores])
-    return [np.concatenate(scores) for scores in zip(*parts, strict=True)]

@@ -91,9 +91,7 @@ def read_task(task: TaskTarget, table: pa.Table) -> TaskRows:
             task=task.name,
             expected=k,
         )
-    numbers = (
-        pc.cast(full.flatten(), pa.float64()).to_numpy(zero_copy_only=False).reshape(-1, k)
-    )  # NULL becomes NaN
+    numbers = pc.cast(full.flatten(), pa.float64()).to_numpy(zero_copy_only=False).reshape(-1, k)  # NULL becomes NaN
     total = numbers.sum(axis=1, keepdims=True)
     if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (total > 0).all()):
         raise ModelError(
@@ -133,11 +131,7 @@ def training_labels(task: TaskTarget, rows: TaskRows, spec: TrainSpec, sharpen: 
     if spec.class_weights == "balanced":
         weights[rows.labelled] = balanced_weights(labels[rows.labelled])
     if spec.uncovered == "prior":
-        prior = (
-            np.array(task.balance)
-            if task.balance is not None
-            else rows.probabilities[rows.labelled].mean(axis=0)
-        )
+        prior = np.array(task.balance) if task.balance is not None else rows.probabilities[rows.labelled].mean(axis=0)
         labels[~rows.labelled] = prior
         weights[~rows.labelled] = 1.0
     return TrainingLabels(labels.astype(np.float32), weights.astype(np.float32))

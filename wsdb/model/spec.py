@@ -34,9 +34,7 @@ class TaskTarget:
         if not self.weight > 0:
             raise SpecError("WS307", f'task "{self.name}" needs a weight above 0, got {self.weight}')
         if self.balance is not None and (
-            len(self.balance) != len(self.labels)
-            or min(self.balance) <= 0
-            or abs(sum(self.balance) - 1) > 1e-6
+            len(self.balance) != len(self.labels) or min(self.balance) <= 0 or abs(sum(self.balance) - 1) > 1e-6
         ):
             raise SpecError(
                 "WS307",
@@ -129,12 +127,8 @@ class TrainSpec:
         high=65536,
         choices=("auto",),
     )
-    lr: float = _option(
-        0.5, "step size of Adagrad for sparse inputs; dense inputs use a tenth", low=1e-6, high=100
-    )
-    seed: int = _option(
-        0, "seed of the order of rows, of dropout and of first weights", low=0, high=2**31 - 1
-    )
+    lr: float = _option(0.5, "step size of Adagrad for sparse inputs; dense inputs use a tenth", low=1e-6, high=100)
+    seed: int = _option(0, "seed of the order of rows, of dropout and of first weights", low=0, high=2**31 - 1)
     hidden: int | str = _option(
         "auto",
         "width of the shared layer over all columns but text; 0 for none",
@@ -143,9 +137,7 @@ class TrainSpec:
         choices=("auto",),
     )
     buckets_bits: int = _option(18, "each text column hashes into 2^buckets_bits buckets", low=8, high=24)
-    word_ngrams: int = _option(
-        2, "longest run of neighbouring words that makes a text feature", low=1, high=4
-    )
+    word_ngrams: int = _option(2, "longest run of neighbouring words that makes a text feature", low=1, high=4)
     char_ngrams: str = _option(
         "none",
         "lengths of the character runs inside words that make text features",
@@ -158,18 +150,12 @@ class TrainSpec:
     valid_share: float = _option(0.1, "share of labelled rows held out, chosen by key", low=0, high=0.5)
     patience: int = _option(3, "epochs without a better held-out loss before a task stops", low=1, high=1000)
     early_stop: bool = _option(True, "keep the epoch of the best held-out loss")
-    calibrate: str = _option(
-        "temperature", "calibration on the held-out labels", choices=("temperature", "none")
-    )
+    calibrate: str = _option("temperature", "calibration on the held-out labels", choices=("temperature", "none"))
     prior_match: float = _option(
         0.5, "share of the offset that brings mean predictions to a known class balance", low=0, high=1
     )
-    class_weights: str = _option(
-        "none", "weigh rows by the rarity of their class", choices=("none", "balanced")
-    )
-    uncovered: str = _option(
-        "drop", "rows without a label: dropped, or taught the prior", choices=("drop", "prior")
-    )
+    class_weights: str = _option("none", "weigh rows by the rarity of their class", choices=("none", "balanced"))
+    uncovered: str = _option("drop", "rows without a label: dropped, or taught the prior", choices=("drop", "prior"))
     dropout: float = _option(0.0, "share of inputs hidden at random while training", low=0, high=0.9)
     weight_decay: float = _option(2e-4, "L2 penalty", low=0, high=10)
     device: str = _option("auto", "where to train", choices=("auto", "cpu", "cuda", "mps"))

@@ -22,8 +22,7 @@ from wsdb.model.calibrate import calibrated_loss, fit_temperature, prior_offsets
 from wsdb.model.early_stop import BestWeights
 from wsdb.model.encode import Encoder, Hashing
 from wsdb.model.losses import expected_cross_entropy
-from wsdb.model.network import Network, build_network, inputs_of
-from wsdb.model.predictor import network_logits
+from wsdb.model.network import Network, build_network, inputs_of, network_logits
 from wsdb.model.rows import KEY, hash_keys, hold_out, read_task, require_rows, training_labels
 from wsdb.model.spec import TaskTarget, TrainSpec
 from wsdb.model.weights import FORMAT, digest, pack

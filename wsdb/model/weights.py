@@ -39,7 +39,5 @@ def unpack(weights: bytes) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]
         arrays = load(weights)
     except SafetensorError as error:
         raise ModelError("WS508", f"the weights of the model cannot be read: {error}") from error
-    network = {
-        name.removeprefix(_NETWORK): array for name, array in arrays.items() if name.startswith(_NETWORK)
-    }
+    network = {name.removeprefix(_NETWORK): array for name, array in arrays.items() if name.startswith(_NETWORK)}
     return {name: array for name, array in arrays.items() if not name.startswith(_NETWORK)}, network

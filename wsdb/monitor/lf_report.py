@@ -98,7 +98,8 @@ def _finish(stats: str, task: Task) -> str:
     )
     timing = f"SELECT column_name, seconds FROM wsdb.matrix_columns WHERE lower(task) = {low}"
     return (
-        "SELECT s.lf, s.kind, s.polarity, s.votes / nullif(s.n, 0) AS coverage, s.overlap / nullif(s.n, 0) AS overlaps, "
+        "SELECT s.lf, s.kind, s.polarity, "
+        "s.votes / nullif(s.n, 0) AS coverage, s.overlap / nullif(s.n, 0) AS overlaps, "
         "s.conflict / nullif(s.n, 0) AS conflicts, s.correct, s.incorrect, "
         "s.correct / nullif(s.correct + s.incorrect, 0) AS emp_acc, l.learned_acc, "
         "l.learned_acc - s.correct / nullif(s.correct + s.incorrect, 0) AS gap, t.seconds * 1000 AS ms, "

@@ -34,7 +34,7 @@ def evaluate_macro(predict: str, tasks: Sequence[Task]) -> str:
 
 
 def _empty() -> str:
-    numbers = "n accuracy accuracy_low accuracy_high precision recall f1 auc log_loss ece".split()
+    numbers = ["n", "accuracy", "accuracy_low", "accuracy_high", "precision", "recall", "f1", "auc", "log_loss", "ece"]
     types = {"n": "BIGINT"}
     return "SELECT '' AS task, '' AS segment, " + ", ".join(
         f"NULL::{types.get(name, 'DOUBLE')} AS {name}" for name in numbers
@@ -114,4 +114,5 @@ def confusion_macro(predict: str, tasks: Sequence[Task]) -> str:
     ]
     if not parts:
         return "SELECT '' AS task, '' AS gold, '' AS predicted, 0::BIGINT AS n WHERE false"
-    return f"WITH p AS MATERIALIZED (SELECT * FROM {predict}(tbl)) SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY ALL"
+    rows = " UNION ALL ".join(parts)
+    return f"WITH p AS MATERIALIZED (SELECT * FROM {predict}(tbl)) SELECT * FROM ({rows}) ORDER BY ALL"

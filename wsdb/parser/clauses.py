@@ -89,7 +89,7 @@ def choice_options(cursor: Cursor, owner: str, allowed: Mapping[str, tuple[str, 
                 hint=did_you_mean(str(value), choices),
             )
         if isinstance(choices, type) and not isinstance(value, choices):
-            kind = {tuple: "a list of strings", bool: "true or false"}[choices]
+            kind = "true or false" if choices is bool else "a list of strings"
             raise SpecError("WS308", f"option {name} of a {owner} must be {kind}", span=span)
     return found
 

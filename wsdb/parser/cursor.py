@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from sqlglot import tokenize
@@ -31,7 +32,24 @@ class Token:
         return "" if self.kind in QUOTED + STRINGS + ESCAPED else self.text.upper()
 
 
-def tokens_of(text: str) -> list[Token]:
+UNENDED = re.compile(
+    r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|(?P<open>'|"|/\*|\$\w*\$)""", re.DOTALL
+)
+"""Whatever has an end is passed over, so that group `open` is the first opener without one."""
+OPENERS = {"'": "string", '"': "quoted name", "/": "comment", "$": "string"}
+
+
+def _unended(text: str, file: str | None) -> SyntaxError_:
+    """Return the error for text that does not become tokens, at the opener that is never closed."""
+    found = next((match for match in UNENDED.finditer(text) if match["open"]), None)
+    if found is None:
+        return SyntaxError_("WS102", "a string, a comment or a quoted name has no end")
+    what = OPENERS[found["open"][0]]
+    span = Span(text, found.start(), found.end(), file)
+    return SyntaxError_("WS102", f"the {what} that starts here has no end", span=span)
+
+
+def tokens_of(text: str, file: str | None = None) -> list[Token]:
     """Return the tokens of a DuckDB script; comments are left out.
 
     Raises
@@ -45,7 +63,7 @@ def tokens_of(text: str) -> list[Token]:
         try:
             raw = tokenize(lead + text[start:], dialect="duckdb")
         except TokenError as error:
-            raise SyntaxError_("WS102", "a string, a comment or a quoted name has no end") from error
+            raise _unended(text, file) from error
         shift = start - len(lead)
         tokens = [Token(token.token_type.name, token.text, token.start + shift, token.end + 1 + shift) for token in raw]
         tokens = tokens[1 if lead else 0 :]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wsdb.core.errors import SyntaxError_, did_you_mean
-
 from wsdb.parser.cursor import Cursor
 from wsdb.parser.grammar_create import (
     create_feature_set,

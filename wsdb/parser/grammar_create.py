@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wsdb.core.errors import SpecError, SyntaxError_, did_you_mean
-from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec, Option
 from wsdb.core.task import MAX_LABELS, Gold, Split, Task
 from wsdb.parser.clauses import (
@@ -188,9 +188,7 @@ def _balance(cursor: Cursor) -> dict[str, object]:
 
 
 def _gold(cursor: Cursor) -> dict[str, object]:
-    if cursor.peek("("):
-        return {"gold": Gold(f"({cursor.parenthesis('gold')})")}
-    relation = cursor.relation("gold")
+    relation = f"({cursor.parenthesis('gold')})" if cursor.peek("(") else cursor.relation("gold")
     column = cursor.names("gold column") if cursor.peek("(") else ("label",)
     if len(column) != 1:
         raise SyntaxError_("WS101", "GOLD takes one label column", span=cursor.spans["gold column"])

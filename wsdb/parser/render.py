@@ -6,7 +6,7 @@ import re
 from functools import singledispatch
 from itertools import chain, count
 
-from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec, Option
 from wsdb.core.sqltext import ident, literal, literals
 from wsdb.core.task import Task
@@ -79,7 +79,8 @@ def _task(spec: Task) -> str:
             "CLASS BALANCE (" + ", ".join(f"{literal(label)} = {number(share)}" for label, share in shares) + ")"
         )
     if spec.gold is not None:
-        parts.append(f"GOLD {spec.gold.relation}" + ("" if spec.gold.is_query else f" ({name(spec.gold.column)})"))
+        plain = spec.gold.is_query and spec.gold.column == "label"
+        parts.append(f"GOLD {spec.gold.relation}" + ("" if plain else f" ({name(spec.gold.column)})"))
     if spec.split is not None:
         shares_text = ", ".join(f"{split} {number(share)}" for split, share in spec.split.shares)
         column = name(spec.split.column)

@@ -59,18 +59,18 @@ def split(text: str, file: str | None = None) -> list[Piece]:
     """Split a script at its semicolons.
 
     Text that sqlglot cannot tokenise is one piece for DuckDB, which then reports what is wrong with it, unless
-    its first word is one of wsdb's.
+    a statement of wsdb's stands in it.
 
     Raises
     ------
     SyntaxError_
-        WS102 where a script that starts with a statement of wsdb's has a string without an end.
+        WS102 where a script with a statement of wsdb's has a string, comment or quoted name without an end.
     """
     try:
-        tokens = tokens_of(text)
+        tokens = tokens_of(text, file)
     except SyntaxError_ as error:
-        if _first_is_ours(text):
-            raise error.at(Span(text, 0, len(text), file)) from None
+        if error.span is not None and _ours_before(text, error.span.start, file):
+            raise
         return [Piece(Span(text, 0, len(text), file), (), False)]
     pieces: list[Piece] = []
     start = 0
@@ -92,7 +92,6 @@ def parse_one(text: str) -> Statement:
     return pieces[0].parse()
 
 
-def _first_is_ours(text: str) -> bool:
-    words = re.findall(r"[A-Za-z_]+", text[:200])
-    tokens = [Token("VAR", word, 0, 0) for word in words[:6]]
-    return is_ours(Cursor(text, tokens))
+def _ours_before(text: str, end: int, file: str | None) -> bool:
+    """Return whether a statement of wsdb's starts before `end`, where a string without an end begins."""
+    return any(piece.ours for piece in split(text[:end], file))

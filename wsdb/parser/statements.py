@@ -40,11 +40,11 @@ class CreateTask(Create):
 
     ``CREATE [OR REPLACE] TASK [IF NOT EXISTS] name ON relation KEY (columns)
     TYPE {BINARY [('negative', 'positive')] | MULTICLASS ('a', 'b', …) | MULTICLASS FROM relation}
-    [CLASS BALANCE {AUTO | UNIFORM | ('a' = 0.9, 'b' = 0.1)}] [GOLD {relation [(column)] | (query)}]
+    [CLASS BALANCE {AUTO | UNIFORM | ('a' = 0.9, 'b' = 0.1)}] [GOLD {relation | (query)} [(column)]]
     [SPLIT {BY column | HASH (column) (train 80, dev 10, test 10)}] [COMMENT 'text']``
 
     Key columns are unique together and never NULL. Gold rows are read by evaluation only, never by training.
-    A label is a string; NULL is abstain.
+    A label is a string; NULL is abstain. MULTICLASS FROM reads the labels once, from the relation's first column.
     """
 
     spec: Task

@@ -78,7 +78,7 @@ class PredictFunction:
                 )
             except WsdbError:
                 raise
-            except Exception:  # a closed session's engine: another may be open  # noqa: S112
+            except Exception:  # a closed session's engine: another may be open
                 continue
             if found:
                 return Predictor.load(json.loads(found[0][0]), found[0][1])

@@ -22,8 +22,26 @@ from wsdb.parser.statements import (
     ShowVersions,
     Statement,
 )
-from wsdb.session import run_define, run_model, run_report
+from wsdb.planner.explain import explain
+from wsdb.session import run_define, run_labels, run_model, run_report
 from wsdb.session.rooms import Result, Rooms
+
+
+def explain_statement(stmt: Explain, rooms: Rooms) -> Result:
+    """Print the plan of a statement; with ANALYZE run it first."""
+    inner = stmt.statement
+    step = run_report.plan_of(inner, rooms)
+    if not stmt.analyze:
+        return Result.of(("explain",), [(line,) for line in explain(step)])
+    rooms.profiles.clear()
+    if isinstance(inner, Refresh):
+        run_labels.transact(rooms, lambda: run_model.run(rooms, step, inner))
+    elif isinstance(inner, CreateModel):
+        run_model.create_model(inner, rooms, step)
+    else:
+        execute(inner, rooms)
+    return Result.of(("explain",), [(line,) for line in explain(step, rooms.profiles)])
+
 
 EXECUTORS: dict[type[Statement], Callable[..., Result | None]] = {
     CreateTask: run_define.create_task,
@@ -39,7 +57,7 @@ EXECUTORS: dict[type[Statement], Callable[..., Result | None]] = {
     ShowVersions: run_report.show_versions,
     Describe: run_report.describe,
     Refresh: run_report.refresh,
-    Explain: run_report.explain_statement,
+    Explain: explain_statement,
 }
 
 

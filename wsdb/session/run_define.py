@@ -289,4 +289,4 @@ def plan_define(stmt: Create | Drop | CommentOn, rooms: Rooms) -> Step:
         CreateLabelModel: "label model",
         CreateFeatureSet: "feature set",
     }
-    return Define("create", kinds[type(stmt)], (stmt.spec.name,))  # type: ignore[attr-defined, index]
+    return Define("create", kinds[type(stmt)], (stmt.spec.name,))  # type: ignore[attr-defined]

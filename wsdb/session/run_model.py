@@ -324,7 +324,8 @@ def _given_labels(rooms: Rooms, step: Train, task: Task) -> str:
     unknown = (
         f"error('[WS403] LABELS FROM gives the label ''' || g.{ident(label)} || ''', which task {task.name} has not')"
     )
-    hot = f"list_transform(range(1, {len(task.labels) + 1}), lambda x: CASE WHEN x = {place} THEN 1.0::DOUBLE ELSE 0.0 END)"
+    codes = f"range(1, {len(task.labels) + 1})"
+    hot = f"list_transform({codes}, lambda x: CASE WHEN x = {place} THEN 1.0::DOUBLE ELSE 0.0 END)"
     return (
         f"SELECT {keys}, CASE WHEN g.{ident(label)} IS NULL THEN NULL WHEN {place} IS NULL THEN {unknown} "
         f"ELSE {hot} END AS probs FROM (\n{step.spec.labels_sql}\n) AS g "

@@ -1,4 +1,4 @@
-"""SHOW, SHOW CREATE, DESCRIBE, EXPLAIN and REFRESH."""
+"""SHOW, SHOW CREATE, DESCRIBE, REFRESH, and the plans that EXPLAIN prints."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ from wsdb.parser.statements import (
     CreateModel,
     Describe,
     Drop,
-    Explain,
     Refresh,
     Show,
     ShowCreate,
     ShowVersions,
     Statement,
 )
-from wsdb.planner.explain import explain
-from wsdb.planner.steps import Reuse, Step
+from wsdb.planner.steps import Step
 from wsdb.session import run_define, run_labels, run_model
 from wsdb.session.rooms import Result, Rooms
 
@@ -184,21 +182,3 @@ def plan_of(stmt: Statement, rooms: Rooms) -> Step:
     if isinstance(stmt, Create | Drop | CommentOn):
         return run_define.plan_define(stmt, rooms)
     raise SpecError("WS319", "this statement reads the catalog only; it has no plan", span=stmt.span)
-
-
-def explain_statement(stmt: Explain, rooms: Rooms) -> Result:
-    """Print the plan of a statement; with ANALYZE run it first."""
-    inner = stmt.statement
-    step = plan_of(inner, rooms)
-    if not stmt.analyze:
-        return Result.of(("explain",), [(line,) for line in explain(step)])
-    rooms.profiles.clear()
-    if isinstance(inner, Refresh) and not isinstance(step, Reuse):
-        run_labels.transact(rooms, lambda: run_model.run(rooms, step, inner))
-    elif isinstance(inner, CreateModel):
-        run_model.create_model(inner, rooms, step)
-    else:
-        from wsdb.session.executors import execute
-
-        execute(inner, rooms)
-    return Result.of(("explain",), [(line,) for line in explain(step, rooms.profiles)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import sys
 import weakref
 from collections.abc import Callable
@@ -20,6 +21,13 @@ from wsdb.session.frames import call_as
 from wsdb.session.rooms import Result, Rooms
 
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
+# Methods of DuckDB's that answer with the connection.
+CHAINED = frozenset(
+    {
+        "append", "begin", "checkpoint", "commit", "create_function", "register", "remove_function", "rollback",
+        "unregister",
+    }
+)  # fmt: skip
 
 
 class Session:
@@ -67,8 +75,16 @@ class Session:
         duckdb.Error
             for any other statement, exactly as DuckDB raises it.
         """
-        frame = sys._getframe(1)
-        self._script(query, parameters, self.connection.execute, "parameters", frame)
+        self._script(query, parameters, sys._getframe(1))
+        return self
+
+    def executemany(self, query: Any, parameters: Any = None) -> Session:
+        """Run a script once for each row of parameters."""
+        if self._pieces(query) is None:
+            call_as(sys._getframe(1), self.connection.executemany, (query, parameters))
+            return self
+        for row in parameters:
+            self._script(query, row, sys._getframe(1))
         return self
 
     def sql(self, query: Any, *, alias: str = "", params: Any = None) -> Any:
@@ -79,35 +95,32 @@ class Session:
         query, params : see `execute`
         alias : name of the relation
         """
-        frame = sys._getframe(1)
-        return self._script(query, params, self.connection.sql, "params", frame, {"alias": alias} if alias else {})
+        return self._script(query, params, sys._getframe(1), relation=True, alias=alias)
 
     query = sql
+    from_query = sql
 
-    def _script(
-        self,
-        query: Any,
-        parameters: Any,
-        run: Callable[..., Any],
-        named: str,
-        frame: FrameType,
-        more: dict[str, Any] | None = None,
-    ) -> Any:
-        """Run the pieces of a script in order with DuckDB's `run` and return what the last one gave."""
+    def _script(self, query: Any, parameters: Any, frame: FrameType, *, relation: bool = False, alias: str = "") -> Any:
+        """Run the pieces of a script in order and return what the last one gave: a relation, or what execute() does."""
         self._rooms.notices.clear()
-        options = dict(more or {})
-        bound = {**options, named: parameters} if parameters is not None else options
+        bound: dict[str, Any] = {"alias": alias} if alias else {}
+        if parameters is not None:
+            bound["params" if relation else "parameters"] = parameters
         pieces = self._pieces(query)
         if pieces is None:
-            return call_as(frame, run, (query,), bound)
+            return call_as(frame, self._run(relation), (query,), bound)
         answer: Any = None
         for at, piece in enumerate(pieces):
-            last = at == len(pieces) - 1
+            last = at == len(pieces) - 1  # all before it are executed: a relation that nobody reads would not be run
             if piece.ours:
-                answer = self._show(execute(piece.parse(), self._rooms), run, frame)
+                answer = self._show(execute(piece.parse(), self._rooms), relation and last, frame)
             else:
-                answer = self._pass(piece, parameters, run, frame, bound if last else options)
+                answer = self._pass(piece, parameters, relation and last, frame, bound if last else {})
         return answer
+
+    def _run(self, relation: bool) -> Callable[..., Any]:
+        """Return the function of DuckDB's that runs a text."""
+        return self.connection.sql if relation else self.connection.execute
 
     def _pieces(self, query: Any) -> list[Piece] | None:
         """Return the pieces of a script, or None where all of it goes to DuckDB as it is."""
@@ -118,28 +131,25 @@ class Session:
             return pieces
         return None
 
-    def _pass(
-        self, piece: Piece, parameters: Any, run: Callable[..., Any], frame: FrameType, bound: dict[str, Any]
-    ) -> Any:
+    def _pass(self, piece: Piece, parameters: Any, relation: bool, frame: FrameType, bound: dict[str, Any]) -> Any:
         """Hand a statement to DuckDB: unchanged, but for subquery arguments of wsdb's table functions."""
         text, found = reads.prepare(self._rooms, piece, parameters)
-        if not found:
-            return call_as(frame, run, (text,), bound)
         try:
-            return call_as(frame, run, (text,), bound)
+            return call_as(frame, self._run(relation), (text,), bound)
         except Exception as error:
             better = reads.explained(error, found)
             if better is None:
                 raise
             raise better from error
 
-    def _show(self, result: Result, run: Callable[..., Any], frame: FrameType) -> Any:
+    def _show(self, result: Result, relation: bool, frame: FrameType) -> Any:
         """Return the rows of a statement of wsdb's as DuckDB would."""
-        if result.table is None:
-            if run == self.connection.execute:
-                run("SELECT NULL AS nothing WHERE false")
-            return None
-        return call_as(frame, run, ("SELECT * FROM __wsdb_result",), {}, {"__wsdb_result": result.table})
+        if result.table is not None:
+            rows = {"__wsdb_result": result.table}
+            return call_as(frame, self._run(relation), ("SELECT * FROM __wsdb_result",), {}, rows)
+        if not relation:  # nothing that an earlier statement gave is left to fetch
+            self.connection.execute("SELECT NULL AS nothing WHERE false")
+        return None
 
     # --------------------------------------------------------------------------------------------------- session
 
@@ -166,12 +176,22 @@ class Session:
         self._rooms.notices.clear()
         frame = sys._getframe(1)
         if piece.ours:
-            return self._show(execute(piece.parse(), self._rooms), self.connection.sql, frame)
-        return self._pass(piece, None, self.connection.sql, frame, {})
+            return self._show(execute(piece.parse(), self._rooms), True, frame)
+        return self._pass(piece, None, True, frame, {})
 
     def cursor(self) -> Session:
         """Return a session on a new connection to the same database, for another thread."""
-        return Session(self.connection.cursor(), share=self._rooms)
+        return Session(self.connection.cursor(), share=self._rooms)._ready()
+
+    duplicate = cursor
+
+    def _ready(self) -> Session:
+        """Give the connection the table functions where the database has stored what they read."""
+        catalog = self._rooms.catalog
+        if catalog.exists():
+            catalog.create()
+            reads.install_functions(self._rooms)
+        return self
 
     def close(self) -> None:
         """Close the connection; one that was given to `attach` stays open."""
@@ -190,7 +210,21 @@ class Session:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "connection":
             raise AttributeError(name)
-        return getattr(self.connection, name)
+        found = getattr(self.connection, name)
+        return self._chained(found) if name in CHAINED else found
+
+    def _chained(self, method: Callable[..., Any]) -> Callable[..., Session]:
+        """Return a method of DuckDB's that answers with its connection as one that answers with the session."""
+
+        @functools.wraps(method)
+        def run(*arguments: Any, **named: Any) -> Session:
+            call_as(sys._getframe(1), method, arguments, named)
+            return self
+
+        return run
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(self.connection)})
 
 
 def connect(database: Any = ":memory:", read_only: bool = False, config: dict[str, Any] | None = None) -> Session:
@@ -206,11 +240,16 @@ def connect(database: Any = ":memory:", read_only: bool = False, config: dict[st
     ------
     StorageError
         WS601 where another process holds the file (its process number is in the message); WS602 where it is no
-        readable DuckDB database.
+        readable DuckDB database; WS603 where another version of wsdb has written it.
     """
     if not isinstance(database, str) and hasattr(database, "execute"):
         return attach(database)
-    return Session(open_database(str(database), read_only=read_only, config=config))
+    session = Session(open_database(str(database), read_only=read_only, config=config))
+    try:
+        return session._ready()
+    except BaseException:
+        session.close()
+        raise
 
 
 def attach(connection: Any) -> Session:
@@ -219,11 +258,7 @@ def attach(connection: Any) -> Session:
     The connection stays the caller's: closing the session leaves it open. On it, ``SELECT … FROM predict('t', tbl)``
     works without the session, as do the other table functions; they read what is stored and refresh nothing.
     """
-    session = Session(connection, owned=False)
-    if session._rooms.catalog.exists():
-        session._rooms.catalog.create()
-        reads.install_functions(session._rooms)
-    return session
+    return Session(connection, owned=False)._ready()
 
 
 @atexit.register

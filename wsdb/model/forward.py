@@ -1,0 +1,121 @@
+"""The forward pass of a trained network in numpy: predictions load no torch.
+
+Notation for shapes as in `wsdb.model.network`: b rows, e text entries, c category columns, d dense columns, h hidden
+units, K labels of all tasks together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wsdb.model.encode import EncodedBatch
+
+ROWS = 4_096
+"""Rows in the network at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The parameters of a network, the heads of its tasks side by side.
+
+    Attributes
+    ----------
+    text : float32 (slots, K); 0 rows where no column is text
+    categories : float32 (category slots, K); 0 rows where no column is a category
+    dense, bias : float32 (d + h, K) and (K,)
+    torso_categories, torso_dense, torso_bias : float32 (category slots, h), (d, h) and (h,); None without a torso
+    second, second_bias : float32 (h, h) and (h,); None without a torso
+    ends : for each task, where its labels end among the K
+    """
+
+    text: np.ndarray
+    categories: np.ndarray
+    dense: np.ndarray
+    bias: np.ndarray
+    torso_categories: np.ndarray | None
+    torso_dense: np.ndarray | None
+    torso_bias: np.ndarray | None
+    second: np.ndarray | None
+    second_bias: np.ndarray | None
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, np.ndarray], n_labels: Sequence[int]) -> Weights:
+        """Read the parameters of `wsdb.model.network.Network` by their names.
+
+        Raises
+        ------
+        KeyError, ValueError
+            where they are not those of a network with these heads.
+        """
+        heads = range(len(n_labels))
+        total = sum(n_labels)
+
+        def tables(name: str) -> np.ndarray:
+            found = [parameters.get(f"heads.{t}.{name}.weight") for t in heads]
+            if any(table is None for table in found):
+                return np.zeros((0, total), np.float32)
+            return np.concatenate([table for table in found if table is not None], axis=1)
+
+        dense = np.concatenate([parameters[f"heads.{t}.dense.weight"] for t in heads]).T
+        bias = np.concatenate([parameters[f"heads.{t}.dense.bias"] for t in heads])
+        if len(bias) != total:
+            raise ValueError(f"the heads have {len(bias)} labels, the tasks {total}")
+        torso = "torso.second.weight" in parameters
+        return cls(
+            text=tables("text"),
+            categories=tables("categories"),
+            dense=np.ascontiguousarray(dense),
+            bias=bias,
+            torso_categories=parameters.get("torso.categories.weight"),
+            torso_dense=parameters["torso.dense.weight"].T if torso else None,
+            torso_bias=parameters["torso.dense.bias"] if torso else None,
+            second=parameters["torso.second.weight"].T if torso else None,
+            second_bias=parameters["torso.second.bias"] if torso else None,
+            ends=tuple(np.cumsum(n_labels).tolist()),
+        )
+
+
+def logits(weights: Weights, batch: EncodedBatch) -> list[np.ndarray]:
+    """Return the logits of every task, float64 (b, k) each."""
+    parts = [
+        _block(weights, batch.take(np.arange(start, min(start + ROWS, len(batch)))))
+        for start in range(0, max(len(batch), 1), ROWS)
+    ]
+    return np.split(np.concatenate(parts), weights.ends[:-1], axis=1)
+
+
+def _block(weights: Weights, batch: EncodedBatch) -> np.ndarray:
+    dense = batch.dense  # [b, d]
+    if weights.second is not None:
+        assert weights.torso_dense is not None
+        first = _affine(dense, weights.torso_dense, weights.torso_bias)  # [b, h]
+        if weights.torso_categories is not None:
+            first += weights.torso_categories[batch.categories].sum(axis=1)  # [b, h]
+        hidden = np.maximum(_affine(np.maximum(first, 0), weights.second, weights.second_bias), 0)  # [b, h]
+        dense = np.concatenate([dense, hidden], axis=1)  # [b, d + h]
+    scores = _affine(dense, weights.dense, weights.bias).astype(np.float64)  # [b, K]
+    if len(weights.categories):
+        scores += weights.categories[batch.categories].sum(axis=1)  # [b, K]
+    if len(weights.text):
+        scores += _bags(weights.text, batch)  # [b, K]
+    return scores
+
+
+def _affine(inputs: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """Return inputs @ weight + bias. einsum, not BLAS: its threads fight with those of the database for the cores."""
+    product = np.einsum("bi,io->bo", inputs, weight)
+    return product if bias is None else product + bias
+
+
+def _bags(table: np.ndarray, batch: EncodedBatch) -> np.ndarray:
+    """Return the weighted sum of each row's text entries, float64 (b, K)."""
+    sums = np.zeros((len(batch), table.shape[1]))
+    filled = np.flatnonzero(np.diff(batch.indptr))  # reduceat cannot sum an empty stretch
+    if len(filled):
+        entries = table[batch.slots] * batch.values[:, None]  # [e, K]
+        sums[filled] = np.add.reduceat(entries, batch.indptr[filled], axis=0, dtype=np.float64)
+    return sums
