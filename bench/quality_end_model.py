@@ -147,14 +147,20 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--sets", default=",".join(SETS))
     arguments.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="as in WITH (…)")
+    arguments.add_argument("--out", type=Path, help="write the figures as JSON")
     given = arguments.parse_args()
     options = {name: read_value(text) for name, _, text in (item.partition("=") for item in given.option)}
     torch.set_num_threads(1)
     print(" ".join(f"{name:{form.split('.')[0].rstrip('f')}}" for name, form in COLUMNS), flush=True)
+    measured = []
     for name in given.sets.split(","):
         specs = [train_spec({**options, "seed": seed}) for seed in range(given.seeds)]
         row = run_set(given.data / name, specs)
+        measured.append(row)
         print(" ".join(f"{row[column]:{form}}" for column, form in COLUMNS), flush=True)
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(measured, indent=2) + "\n")
 
 
 def read_value(text: str) -> object:

@@ -85,12 +85,12 @@ def statements() -> str:
     """Return the entries of all statements, from their docstrings."""
     parts = []
     for cls in statement_classes():
-        text = inspect.getdoc(cls) or ""
+        text = (inspect.getdoc(cls) or "").replace("``", "`")
         summary, _, rest = text.partition("\n\n")
         grammar, _, notes = rest.partition("\n\n")
-        parts.append(f"### {title(cls)}\n\n{summary}\n\n```grammar\n{grammar.replace('``', '')}\n```\n")
+        parts.append(f"### {title(cls)}\n\n{summary}\n\n```grammar\n{grammar.strip('`')}\n```\n")
         if notes:
-            parts.append(notes.replace("``", "`") + "\n")
+            parts.append(notes + "\n")
         parts.append(f"```sql\n{STATEMENT_EXAMPLES[cls.__name__]}\n```\n")
     return "\n".join(parts)
 
@@ -249,9 +249,9 @@ def storage() -> str:
         lines = block.split("\n")
         text = " ".join(line.removeprefix("-- ") for line in lines if line.startswith("--"))
         comment = text or comment
-        for at, (kind, name) in enumerate(_OBJECT.findall(block)):
-            note = f"{comment}\n\n" if at == 0 and comment else ""
-            parts.append(f"### wsdb.{name}\n\n{note}{kind.capitalize()}.\n\n{described(f'SELECT * FROM wsdb.{name}')}")
+        for kind, name in _OBJECT.findall(block):
+            columns = described(f"SELECT * FROM wsdb.{name}")
+            parts.append(f"### wsdb.{name}\n\n{comment} ({kind.lower()})\n\n{columns}")
     return "\n".join(parts)
 
 

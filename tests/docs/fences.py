@@ -92,10 +92,16 @@ def clean(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An output fence that is not what its SQL gives."""
+    """An output fence that is not what its SQL gives; `failed` where it gives an error."""
 
     fence: Fence
     actual: str
+    failed: bool = False
+
+    @property
+    def expected(self) -> bool:
+        """Whether the page shows an error where the SQL gives one, and none where it gives none."""
+        return self.failed == ("Error" in self.fence.text)
 
 
 def run_page(text: str, session: Session, error: Errors) -> list[Difference]:
@@ -105,14 +111,16 @@ def run_page(text: str, session: Session, error: Errors) -> list[Difference]:
     """
     differences: list[Difference] = []
     for sql, output in steps(text):
+        failed = False
         try:
             actual = rendered(session, sql.text)
         except error as failure:
+            failed = True
             if output is None:
                 raise AssertionError(f"line {sql.line}: this SQL fails:\n{sql.text}\n{failure}") from failure
             actual = clean(str(failure))
         if output is not None and not same(output.text, actual):
-            differences.append(Difference(output, actual))
+            differences.append(Difference(output, actual, failed))
     return differences
 
 
@@ -127,12 +135,15 @@ def updated(text: str, differences: list[Difference]) -> str:
 def check_page(
     path: Path, connect: Callable[[], Session], error: Errors, *, compare: bool, update: bool
 ) -> None:
-    """Run the page at `path`; raise AssertionError with the differences, or write them if `update`."""
+    """Run the page at `path`; raise AssertionError with the differences, or write them if `update`.
+
+    An update turns no table into an error and no error into a table: write ``Error`` where one is meant.
+    """
     text = path.read_text(encoding="utf-8")
     differences = run_page(text, connect(), error)
     if not compare or not differences:
         return
-    if update:
+    if update and all(item.expected for item in differences):
         path.write_text(updated(text, differences), encoding="utf-8")
         return
     shown = "\n\n".join(

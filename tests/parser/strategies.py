@@ -50,10 +50,8 @@ def tasks(draw: st.DrawFn) -> Task:
     binary = draw(st.booleans())
     size = (2, 2) if binary else (2, 5)
     labels = tuple(draw(st.lists(STRINGS, min_size=size[0], max_size=size[1], unique=True)))
-    shares = [draw(st.integers(1, 1000)) for _ in labels]
-    given = tuple(share / sum(shares) for share in shares)
-    total = sum(given)
-    balance = draw(st.sampled_from([None, "uniform", tuple(share / total for share in given)]))
+    shares = [draw(st.integers(1, 10**6)) for _ in labels]
+    balance = draw(st.sampled_from([None, "uniform", tuple(share / sum(shares) for share in shares)]))
     gold = draw(
         st.none()
         | st.builds(Gold, RELATIONS, NAMES)

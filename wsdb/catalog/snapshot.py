@@ -78,9 +78,12 @@ class CatalogSnapshot:
         """
         found = self.find(kind, name)
         if found is None:
-            hint = did_you_mean(name, self.names(kind))
-            if hint is None and not self.names(kind):
-                hint = f"there is no {kind} yet; CREATE {kind.upper()} makes one"
+            known = self.names(kind)
+            hint = did_you_mean(name, known) or (
+                f"there {'is' if len(known) == 1 else 'are'} {', '.join(known[:8])}{', …' if len(known) > 8 else ''}"
+                if known
+                else f"there is no {kind} yet; CREATE {kind.upper()} makes one"
+            )
             raise CatalogError("WS201", f'{kind} "{name}" does not exist', span=span, hint=hint, name=name)
         return found
 

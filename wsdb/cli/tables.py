@@ -62,7 +62,7 @@ class Cells:
     @property
     def folded(self) -> int:
         """The width it takes when its header is broken at underscores."""
-        return max(self.widest, max(cell_len(part) for part in parts(self.name)))
+        return max(self.widest, folded(self.name))
 
 
 def render(rows: Rows, width: int) -> list[Line]:
@@ -107,23 +107,23 @@ def _raw(rows: Rows, width: int) -> list[Line] | None:
 
 
 def _fitted(columns: list[Cells], n: int, width: int) -> list[Line]:
+    """Return a table in the first form that fits.
+
+    That is: as it is; two columns, wrapped; long texts that all rows share told below, and headers of two lines; all
+    that the rows share told below, and texts cut; turned; in blocks.
+    """
     if total([column.natural for column in columns]) <= width:
         return table(columns, [column.natural for column in columns])
     if len(columns) == 2 and not columns[1].right:
         return properties(columns, width)
-    same: list[Cells] = []
-    if n > 1:
-        same = [column for column in columns[1:] if column.widest >= LONG and len(set(column.texts)) == 1]
-        if not same or total([c.folded for c in columns if c not in same]) > width:
-            same = [column for column in columns[1:] if len(set(column.texts)) == 1]
-        columns = [column for column in columns if column not in same]
-    below = [Line(text, "note") for text in _told(same, min(width, PROSE))]
-    widths = fit(columns, width)
-    if widths is not None:
-        return table(columns, widths) + below
-    if n <= TURNED:
-        return turned(columns, n, width) + below
-    return blocks(columns, width) + below
+    rows_agree = [column for column in columns[1:] if n > 1 and len(set(column.texts)) == 1]
+    for same in ([column for column in rows_agree if column.widest >= LONG], rows_agree):
+        rest = [column for column in columns if column not in same]
+        below = [Line(text, "note") for text in _told(same, min(width, PROSE))]
+        widths = fit(rest, width, cutting=same is rows_agree)
+        if widths is not None:
+            return table(rest, widths) + below
+    return (turned(rest, n, width) if n <= TURNED else blocks(rest, width)) + below
 
 
 def _told(same: list[Cells], width: int) -> list[str]:
@@ -144,11 +144,14 @@ def total(widths: Sequence[int]) -> int:
     return sum(widths) + GAP * max(len(widths) - 1, 0)
 
 
-def fit(columns: list[Cells], width: int) -> list[int] | None:
-    """Return widths with which the columns stand side by side, None where there are none."""
+def fit(columns: list[Cells], width: int, *, cutting: bool = True) -> list[int] | None:
+    """Return widths with which the columns stand side by side, None where there are none.
+
+    Headers take two lines where one is too wide, and texts are cut where `cutting` allows it.
+    """
     widths = [column.folded for column in columns]
     floors = [
-        w if column.right else min(w, max(NARROWEST, max(cell_len(part) for part in parts(column.name))))
+        w if column.right or not cutting else min(w, max(NARROWEST, folded(column.name)))
         for column, w in zip(columns, widths, strict=True)
     ]
     if total(floors) > width:
@@ -164,25 +167,27 @@ def fit(columns: list[Cells], width: int) -> list[int] | None:
     return widths
 
 
-def parts(name: str) -> list[str]:
-    """Return the parts of a header that may stand on lines of their own.
+def halves(name: str, width: int | None = None) -> list[str]:
+    """Return a header as two lines, broken behind an underscore or at a space, as narrow as it gets.
+
+    With `width`, return it as one line where that is wide enough, and cut it to that.
 
     Examples
     --------
-    >>> parts("learned_acc")
-    ['learned_', 'acc']
+    >>> halves("learned_acc"), halves("ip_in_url"), halves("accuracy"), halves("learned_acc", 11)
+    (['learned_', 'acc'], ['ip_in_', 'url'], ['accuracy'], ['learned_acc'])
     """
-    return re.findall(r"[^_ ]*[_ ]+|[^_ ]+", name) or [name or " "]
+    if width is not None and cell_len(name) <= width:
+        return [name]
+    places = [match.end() for match in re.finditer(r"[_ ]+", name) if match.start() > 0 and match.end() < len(name)]
+    choices = [[name[:at].rstrip(" "), name[at:]] for at in places] or [[name]]
+    best = min(choices, key=lambda lines: max(cell_len(line) for line in lines))
+    return best if width is None else [cut(line, width) for line in best]
 
 
-def broken(name: str, width: int) -> list[str]:
-    """Return a header as lines of at most `width`."""
-    lines = [""]
-    for part in parts(name):
-        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
-            lines.append("")
-        lines[-1] += part
-    return [cut(line.rstrip(), width) for line in lines]
+def folded(name: str) -> int:
+    """Return how wide a header of two lines is."""
+    return max(cell_len(line) for line in halves(name))
 
 
 # ------------------------------------------------------------------------------------------------------------ shapes
@@ -190,16 +195,13 @@ def broken(name: str, width: int) -> list[str]:
 
 def table(columns: list[Cells], widths: list[int]) -> list[Line]:
     """Return columns side by side."""
-    heads = [broken(column.name, w) for column, w in zip(columns, widths, strict=True)]
+    heads = [halves(column.name, w) for column, w in zip(columns, widths, strict=True)]
     height = max(len(head) for head in heads)
     heads = [[""] * (height - len(head)) + head for head in heads]
-    lines = [
-        Line(_joined([head[level] for head in heads], columns, widths), "head") for level in range(height)
-    ]
+    lines = [Line(_joined([head[level] for head in heads], columns, widths), "head") for level in range(height)]
     lines.append(Line((" " * GAP).join("─" * w for w in widths), "rule"))
-    for at in range(len(columns[0].texts)):
-        lines.append(Line(_joined([column.texts[at] for column in columns], columns, widths)))
-    return lines
+    rows = zip(*(column.texts for column in columns), strict=True)
+    return lines + [Line(_joined(list(row), columns, widths)) for row in rows]
 
 
 def _joined(texts: list[str], columns: list[Cells], widths: list[int]) -> str:
@@ -236,8 +238,9 @@ def turned(columns: list[Cells], n: int, width: int) -> list[Line]:
         for level in range(max(len(pieces) for pieces in wrapped)):
             cells = [pieces[level] if level < len(pieces) else "" for pieces in wrapped]
             name = cut(column.name, names) if level == 0 else ""
-            text = (" " * GAP).join(set_cell_size(cell, size) for cell, size in
-                                    zip([name, *cells], [names, *[rest] * n], strict=True))
+            text = (" " * GAP).join(
+                set_cell_size(cell, size) for cell, size in zip([name, *cells], [names, *[rest] * n], strict=True)
+            )
             lines.append(Line(text.rstrip(), "head" if at == 0 and n > 1 else "row"))
         if at == 0 and n > 1:
             lines.append(Line((" " * GAP).join("─" * size for size in [names, *[rest] * n]), "rule"))
@@ -246,23 +249,31 @@ def turned(columns: list[Cells], n: int, width: int) -> list[Line]:
 
 def blocks(columns: list[Cells], width: int) -> list[Line]:
     """Return a table as several ones below each other, each with the first column."""
-    key, rest = columns[0], list(columns[1:])
-    first = min(key.folded, max(width // 3, NARROWEST))
+    key, *others = (_at_most(column, max(width // 3, NARROWEST)) for column in columns)
+    whole = _packed(key, others, width, [column.natural for column in others])
+    tight = _packed(key, others, width, [column.folded for column in others])
     lines: list[Line] = []
-    while rest:
-        here = [rest.pop(0)]
-        while rest and fit([_at_most(key, first), *here, rest[0]], width) is not None:
-            here.append(rest.pop(0))
-        shown = [_at_most(key, first), *here]
-        widths = fit(shown, width)
-        if widths is None:
-            widths = [min(first, width // 3), width - min(first, width // 3) - GAP]
-        lines += ([Line("")] if lines else []) + table(shown, widths)
+    for block in whole if len(whole) == len(tight) else tight:
+        widths = fit([key, *block], width) or [column.folded for column in [key, *block]]
+        lines += ([Line("")] if lines else []) + table([key, *block], widths)
     return lines
 
 
+def _packed(key: Cells, others: list[Cells], width: int, sizes: list[int]) -> list[list[Cells]]:
+    """Return the columns as blocks that fit next to `key`."""
+    packed: list[list[Cells]] = [[]]
+    room = width - key.folded
+    for column, size in zip(others, sizes, strict=True):
+        if packed[-1] and room < size + GAP:
+            packed.append([])
+            room = width - key.folded
+        packed[-1].append(column)
+        room -= size + GAP
+    return packed
+
+
 def _at_most(column: Cells, width: int) -> Cells:
-    return Cells(column.name, [cut(text, width) for text in column.texts], column.right)
+    return Cells(cut(column.name, width), [cut(text, width) for text in column.texts], column.right)
 
 
 # ------------------------------------------------------------------------------------------------------------- cells
@@ -274,20 +285,21 @@ def texts(values: list[Any], kind: str) -> list[str]:
         return [plain(value) for value in values]
     shown = [number(value) for value in values]
     places = [len(text.split(".")[1]) for text in shown if "." in text and "e" not in text]
-    most = min(max(places, default=0), 6)
+    large = any(value is not None and math.isfinite(value) and abs(value) >= 0.01 for value in values)
+    most = min(max(places, default=0), 4 if large else 6)
     padded = []
     for value, text in zip(values, shown, strict=True):
         if value is not None and math.isfinite(value) and "e" not in text:
-            digits = max(min(most, 3 - exponent(value)), 1) if most else 0
+            digits = min(most, max(4 - before(value), 0))
             text = f"{value:.{digits}f}"
-            text += " " * (most - digits)
+            text += " " * (most - digits + (digits == 0 and most > 0))
         padded.append(text)
     return padded
 
 
-def exponent(value: float) -> int:
-    """Return the power of ten of a number's first digit, at least zero."""
-    return max(math.floor(math.log10(abs(value))), 0) if value else 0
+def before(value: float) -> int:
+    """Return how many digits a number has before the point; those of a fraction are none."""
+    return math.floor(math.log10(abs(value))) + 1 if abs(value) >= 1 else 0
 
 
 def number(value: float | None) -> str:
@@ -362,16 +374,13 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     lines: list[str] = []
     line = ""
     for word in text.split(" "):
-        lead = indent if lines else ""
-        if line and cell_len(lead + line + " " + word) > width:
-            lines.append(lead + line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-        while cell_len(line) > width - len(indent):
-            head, *rest = chop_cells(line, width - len(indent))
-            lines.append((indent if lines else "") + head)
-            line = "".join(rest)
-    if line or not lines:
-        lines.append((indent if lines else "") + line)
-    return lines
+        longer = f"{line} {word}" if line else word
+        if line and cell_len(longer) > width:
+            lines.append(line)
+            longer = indent + word
+        while cell_len(longer) > width:
+            head = chop_cells(longer, width)[0]
+            lines.append(head)
+            longer = indent + longer[len(head) :]
+        line = longer
+    return [*lines, line] if line or not lines else lines

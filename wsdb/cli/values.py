@@ -78,7 +78,7 @@ def _columns(batch: Any, converts: list[Callable[[Any], Any] | None]) -> Iterato
 
 def reader(kind: str) -> tuple[str | None, Callable[[Any], Any] | None]:
     """Return the SQL that a column of DuckDB type `kind` is read through, and what is done to each value then."""
-    if kind in PLAIN or kind.startswith("DECIMAL") and not kind.endswith("]"):
+    if kind in PLAIN or (kind.startswith("DECIMAL") and not kind.endswith("]")):
         return None, None
     if kind in HUGE:
         return "CAST({} AS VARCHAR)", int

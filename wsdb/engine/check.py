@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import duckdb
 
@@ -43,8 +45,14 @@ def relation_columns(con: duckdb.DuckDBPyConnection, relation: str, span: Span |
     return describe(con, f"SELECT * FROM\n{relation}", span, what)
 
 
-def has_columns(names: tuple[str, ...], columns: Columns, relation: str, span: Span | None) -> tuple[str, ...]:
+def has_columns(
+    names: tuple[str, ...], columns: Columns, relation: str, place: Callable[[str], Span | None]
+) -> tuple[str, ...]:
     """Return `names` as the relation spells them.
+
+    Parameters
+    ----------
+    place : where each name stands in the statement
 
     Raises
     ------
@@ -57,7 +65,7 @@ def has_columns(names: tuple[str, ...], columns: Columns, relation: str, span: S
             raise SpecError(
                 "WS312",
                 f'relation {relation} has no column "{name}"',
-                span=span,
+                span=place(name),
                 hint=did_you_mean(name, known.values()) or f"it has {', '.join(known.values())}",
             )
     return tuple(known[name.lower()] for name in names)
@@ -77,12 +85,12 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
             raise SpecError(
                 "WS314",
                 f'key column "{key}" has the name of a column that wsdb adds to it',
-                span=at.at("key column"),
+                span=at.at_name("key column", key),
                 hint="give it another name in a view, and make the task ON the view",
             )
-    task = replace(task, keys=has_columns(task.keys, columns, task.relation, at.at("key column")))
+    task = replace(task, keys=has_columns(task.keys, columns, task.relation, partial(at.at_name, "key column")))
     if task.split is not None:
-        (column,) = has_columns((task.split.column,), columns, task.relation, at.at("split column"))
+        (column,) = has_columns((task.split.column,), columns, task.relation, partial(at.at_name, "split column"))
         task = replace(task, split=replace(task.split, column=column))
     if task.labels_from is not None:
         # From here on the labels are a list: the task keeps them when the relation changes.
@@ -93,13 +101,13 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
             found = describe(con, f"SELECT * FROM (\n{task.gold.relation[1:-1]}\n)", at.at("gold"), what)
         else:
             found = relation_columns(con, task.gold.relation, at.at("gold"), what)
-        has_columns(task.keys, found, task.gold.relation, at.at("gold"))
+        has_columns(task.keys, found, task.gold.relation, lambda name: at.at("gold"))
         column = task.gold.column
         if task.gold.is_query and column == "label":
             keys = {key.lower() for key in task.keys}
             rest = [name for name, _ in found if name.lower() not in keys]
             column = next((name for name in rest if name.lower() == "label"), rest[0] if rest else "label")
-        (column,) = has_columns((column,), found, task.gold.relation, at.at("gold column"))
+        (column,) = has_columns((column,), found, task.gold.relation, lambda name: at.spans.get("gold column", at.at("gold")))
         task = replace(task, gold=replace(task.gold, column=column))
     return task
 
@@ -131,7 +139,7 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
     match lf.body:
         case VoteWhen(label, predicate):
             if label not in task.labels:
-                raise unknown_label(task, label, lf.name).at(at.at("label"))
+                raise unknown_label(task, label, lf.name).at(at.spans.get("label", at.at("labels")))
             kind = _row_type(con, lf, task, predicate, span)
             if kind not in ("BOOLEAN", '"NULL"'):
                 raise SpecError(
@@ -173,9 +181,8 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
             load(body, lf.name, span)
             columns = relation_columns(con, task.relation, None, f'task "{task.name}"')
             wanted = lf.columns or tuple(name for name, _ in columns)
-            return replace(
-                lf, columns=has_columns(wanted, columns, task.relation, at.spans.get("option columns", span))
-            )
+            place = at.spans.get("option columns", span)
+            return replace(lf, columns=has_columns(wanted, columns, task.relation, lambda name: place))
         case Votes() as body:
             _refuse_guard(lf, span, what)
             return replace(lf, body=_check_votes(con, body, task, at, what))
@@ -190,7 +197,13 @@ def _refuse_guard(lf: LabelingFunction, span: Span | None, what: str) -> None:
 def _row_type(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, sql: str, span: Span | None) -> str:
     """Return the type of a row body. It is bound next to the keys, as in the fused scan."""
     query = f"SELECT {idents(task.keys)}, {guarded(sql, lf)} AS label FROM {task.relation}"
-    return describe(con, query, span, f'labeling function "{lf.name}"')[-1][1]
+    try:
+        return describe(con, query, span, f'labeling function "{lf.name}"')[-1][1]
+    except SpecError as error:
+        if "GROUP BY" in error.message:
+            error.message = f'labeling function "{lf.name}": an aggregate needs the rows of a group, this body sees one'
+            error.hint = f"write AS SELECT {', '.join(task.keys)}, label FROM …, with the aggregate in a subquery"
+        raise
 
 
 def _check_answers(
@@ -212,11 +225,11 @@ def _check_answers(
 
 def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: Statement, what: str) -> Votes:
     columns = relation_columns(con, body.relation, at.at("body"), what)
-    span = at.at("vote column")
-    given = has_columns(body.keys, columns, body.relation, span)
-    (label,) = has_columns((body.label,), columns, body.relation, span)
+    span, place = at.at("vote column"), partial(at.at_name, "vote column")
+    given = has_columns(body.keys, columns, body.relation, place)
+    (label,) = has_columns((body.label,), columns, body.relation, place)
     if not dict(columns)[label].startswith(STRINGS):
-        raise SpecError("WS313", f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings', span=span)
+        raise SpecError("WS313", f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings', span=place(label))
     n_keys = len(task.keys)
     body = replace(body, keys=given, label=label).of_task(n_keys)
     if len(body.keys) != n_keys:

@@ -53,8 +53,8 @@ class Inspector:
         except SpecError as error:
             raise DataError(
                 "WS402",
-                f'relation {task.relation} of task "{task.name}" cannot be read any more: {error.message}',
-                hint=error.hint,
+                f'the relation of task "{task.name}" cannot be read any more: {_plain(error)}',
+                hint=f"bring {task.relation} back, or CREATE OR REPLACE TASK {task.name}",
             ) from error
         low = {name.lower() for name in columns}
         for name in (*task.keys, *((task.split.column,) if task.split else ())):
@@ -85,8 +85,8 @@ class Inspector:
         except SpecError as error:
             raise DataError(
                 "WS402",
-                f"{error.message}; what it reads has changed since it was created",
-                hint=error.hint or f"CREATE OR REPLACE LABELING FUNCTION {lf.name} for the columns there are now",
+                f'labeling function "{lf.name}" no longer fits what it reads: {_plain(error)}',
+                hint=f"CREATE OR REPLACE LABELING FUNCTION {lf.name} for the columns there are now",
                 lf=lf.name,
             ) from error
         body = lf.body
@@ -156,7 +156,8 @@ class Inspector:
         if nulls:
             raise DataError(
                 "WS407",
-                f'{nulls:,} votes of labeling function "{lf.name}" have no source (NULL in {source})',
+                f"{nulls:,} vote{'s' if nulls > 1 else ''} of labeling function \"{lf.name}\" "
+                f"ha{'ve' if nulls > 1 else 's'} no source (NULL in {source})",
                 hint="name the voter of each vote, or leave those rows out with a view",
             )
         return tuple(name for (name,) in rows)
@@ -168,6 +169,11 @@ class Inspector:
             f"SELECT count(*), bit_xor(hash({names})), sum(hash({names})::HUGEINT) FROM {source}"
         ).fetchall()[0]
         return digest(source, names, *row)
+
+
+def _plain(error: SpecError) -> str:
+    """Return what DuckDB said, without whose text it was."""
+    return error.message.partition('": ')[2] or error.message
 
 
 def _bare(relation: str) -> str:

@@ -10,6 +10,10 @@ from wsdb.core.errors import SpecError
 from wsdb.core.span import Span
 
 PLACE = re.compile(r"^LINE (\d+): (.*)\n( *)(\^+)", re.MULTILINE)
+KIND = re.compile(r"^(?:\w+ )+Error: ")
+BEHIND = re.compile(r'at or near "[^"]*"')
+OTHERS = re.compile(r'^Did you mean "(?:pg_|wsdb\.|sqlite_|duckdb_|information_schema|pragma_)')
+"""DuckDB proposes its own and wsdb's tables for any name that it does not know."""
 
 
 def located(error: duckdb.Error, span: Span | None, *, what: str, first_line: int = 2) -> SpecError:
@@ -29,8 +33,10 @@ def located(error: duckdb.Error, span: Span | None, *, what: str, first_line: in
     place = PLACE.search(text)
     message = PLACE.sub("", text).strip()
     lines = [line for line in message.splitlines() if line.strip()]
-    first = lines[0] if lines else text
-    hint = "; ".join(line.strip() for line in lines[1:]) or None
+    first = KIND.sub("", lines[0] if lines else text).removesuffix("!")
+    if place is not None and span is not None and int(place[1]) - first_line > span.slice.count("\n"):
+        first = BEHIND.sub("at the end of it", first)  # DuckDB names the bracket that stands behind the user's text
+    hint = "; ".join(line.strip() for line in lines[1:] if not OTHERS.search(line)) or None
     return SpecError("WS309", f"{what}: {first}", span=_moved(place, span, first_line), hint=hint)
 
 

@@ -137,6 +137,12 @@ class PythonLF:
         """
         import pyarrow.compute as pc  # takes a while to load, and only python labeling functions need it
 
+        if answer is None or isinstance(answer, str):
+            raise DataError(
+                "WS406",
+                f'labeling function "{self.lf.name}" returned {answer!r}; it must return a list or array with a label or '
+                "None for each row",
+            )
         labels = answer if isinstance(answer, pa.Array | pa.ChunkedArray) else pa.array(_listed(answer))
         if isinstance(labels, pa.ChunkedArray):
             labels = labels.combine_chunks()
@@ -144,7 +150,9 @@ class PythonLF:
             labels = labels.dictionary_decode()
         if len(labels) != n_rows:
             raise DataError(
-                "WS406", f'labeling function "{self.lf.name}" returned {len(labels)} labels for {n_rows} rows'
+                "WS406",
+                f'labeling function "{self.lf.name}" returned {len(labels):,} label{"s" * (len(labels) != 1)} '
+                f"for {n_rows:,} row{'s' * (n_rows != 1)}",
             )
         if pa.types.is_null(labels.type):
             return pa.nulls(n_rows, self.type)

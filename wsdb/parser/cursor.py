@@ -154,7 +154,8 @@ class Cursor:
         """Read a string literal."""
         token = self.token
         if token is None or token.kind not in STRINGS:
-            raise self.wrong(f"{what} as a string in quotes")
+            phrase = what if what.startswith(("a ", "an ", "the ")) else f"a {what}"
+            raise self.wrong(f"{phrase} as a string in quotes")
         self.spans.setdefault(what, self.span())
         self.at += 1
         return token.text
@@ -169,11 +170,15 @@ class Cursor:
         return sign * float(token.text)
 
     def names(self, what: str) -> tuple[str, ...]:
-        """Read ``(name, …)``."""
+        """Read ``(name, …)`` and remember the span of each as ``what name``, in lower case."""
         self.expect("(")
-        found = [self.name(what)]
-        while self.accept(","):
+        found: list[str] = []
+        while True:
+            at = self.at
             found.append(self.name(what))
+            self.spans.setdefault(f"{what} {found[-1].lower()}", self.span(at))
+            if not self.accept(","):
+                break
         self.expect(")")
         return tuple(found)
 
@@ -205,10 +210,10 @@ class Cursor:
         self.spans[what] = inside
         return inside.slice
 
-    def rest(self, what: str) -> str:
+    def rest(self, what: str, expected: str) -> str:
         """Read everything up to the end of the statement and return its text."""
         if self.done:
-            raise self.wrong(what)
+            raise self.wrong(expected)
         start, self.at = self.at, len(self.tokens)
         self.spans[what] = self.span(start)
         return self.spans[what].slice

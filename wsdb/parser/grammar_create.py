@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wsdb.core.errors import SpecError, SyntaxError_, did_you_mean
 from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteWhen
@@ -63,7 +63,7 @@ def create_task(cursor: Cursor) -> CreateTask:
             raise cursor.wrong(*(" ".join(words) for words, _, _ in TASK_CLAUSES))
     for clause in ("KEY", "TYPE"):
         if clause not in seen:
-            raise cursor.wrong(*(" ".join(words) for words, name_, _ in TASK_CLAUSES if name_ not in seen))
+            raise cursor.wrong(clause)
     spec = Task(name=name, relation=relation, **fields)  # type: ignore[arg-type]
     return CreateTask(span=cursor.span(0), spec=check_balance(cursor, spec))
 
@@ -89,13 +89,14 @@ def check_balance(cursor: Cursor, spec: Task) -> Task:
     if missing:
         raise SpecError("WS303", f"CLASS BALANCE gives no share for {', '.join(map(repr, missing))}", span=span)
     total = sum(shares.values())
-    if abs(total - 1) > 0.01 or min(shares.values()) <= 0:
-        raise SpecError(
-            "WS303",
-            f"the shares of CLASS BALANCE must be above 0 and sum to 1; they sum to {total:g}",
-            span=span,
-        )
-    ordered = tuple(shares[label] / total for label in spec.labels)
+    for label, share in shares.items():
+        if share <= 0:
+            place = cursor.spans.get(f"share {label}", span)
+            raise SpecError("WS303", f"the share of '{label}' must be above 0, not {share:g}", span=place)
+    if abs(total - 1) > 0.01:
+        raise SpecError("WS303", f"the shares of CLASS BALANCE must sum to 1; they sum to {total:g}", span=span)
+    scale = 1.0 if abs(total - 1) < 1e-9 else total  # what SHOW CREATE printed stays as it is
+    ordered = tuple(shares[label] / scale for label in spec.labels)
     return Task(
         **{field: getattr(spec, field) for field in Task.__slots__ if field != "balance"},
         balance=ordered,
@@ -114,10 +115,17 @@ def unknown_label(task: Task, label: str, lf: str | None = None) -> SpecError:
     )
 
 
+def repeated(items: Sequence[str]) -> str | None:
+    """Return the first item that stands in a list a second time, or None."""
+    return next((item for at, item in enumerate(items) if item in items[:at]), None)
+
+
 def _key(cursor: Cursor) -> dict[str, object]:
     keys = cursor.names("key column")
-    if len({key.lower() for key in keys}) < len(keys):
-        raise SpecError("WS301", "a key column is named twice", span=cursor.spans["key column"])
+    twice = repeated([key.lower() for key in keys])
+    if twice is not None:
+        span = cursor.spans[f"key column {twice}"]
+        raise SpecError("WS301", f'key column "{twice}" is named twice', span=span)
     return {"keys": keys}
 
 
@@ -130,8 +138,9 @@ def _labels(cursor: Cursor) -> tuple[str, ...]:
     cursor.expect(")")
     span = cursor.span(start)
     cursor.spans["labels"] = span
-    if len(set(labels)) < len(labels):
-        raise SpecError("WS301", "a label is listed twice", span=span)
+    twice = repeated(labels)
+    if twice is not None:
+        raise SpecError("WS301", f"label '{twice}' is listed twice", span=span)
     if len(labels) < 2:
         raise SpecError("WS301", f"a task needs at least two labels, this one has {len(labels)}", span=span)
     if len(labels) > MAX_LABELS:
@@ -290,7 +299,7 @@ def _body(cursor: Cursor) -> Body:
         cursor.spans.pop("label", None)
         label = cursor.string("label")
         cursor.expect("WHEN")
-        return VoteWhen(label, cursor.rest("body"))
+        return VoteWhen(label, cursor.rest("body", "a condition"))
     if cursor.accept("LANGUAGE"):
         cursor.expect("PYTHON")
         if cursor.accept("USING"):
@@ -310,7 +319,7 @@ def _body(cursor: Cursor) -> Body:
         raise cursor.wrong("VOTES")
     if cursor.accept("AS"):
         query = cursor.peek("SELECT") or cursor.peek("WITH") or cursor.peek("FROM")
-        text = cursor.rest("body")
+        text = cursor.rest("body", "an expression or a SELECT")
         return Select(text) if query else Expression(text)
     raise cursor.wrong("VOTE", "AS", "LANGUAGE", "FROM VOTES")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import singledispatch
 from itertools import chain, count
 
@@ -56,8 +57,7 @@ def value(option: Option) -> str:
 
 def number(share: float) -> str:
     """Return a number in its shortest exact form without an exponent."""
-    text = repr(float(share))
-    return f"{share:.17f}".rstrip("0") if "e" in text else text.removesuffix(".0")
+    return f"{Decimal(repr(float(share))):f}".removesuffix(".0")
 
 
 @singledispatch

@@ -25,6 +25,10 @@ class Statement:
         """Return where `what` stands in the text, or the whole statement."""
         return self.spans.get(what, self.span)
 
+    def at_name(self, what: str, name: str) -> Span:
+        """Return where one name of a list stands, such as one key column of several."""
+        return self.spans.get(f"{what} {name.lower()}", self.at(what))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create(Statement):

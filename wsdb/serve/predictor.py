@@ -40,6 +40,10 @@ class PredictFunction:
     """Scores rows; one of them serves all connections to a database instance.
 
     It holds the engines of open sessions weakly: a database whose sessions are closed can be closed.
+
+    Attributes
+    ----------
+    rows_scored : how many rows have reached a network so far
     """
 
     def __init__(self) -> None:
@@ -51,7 +55,8 @@ class PredictFunction:
     def __call__(self, keys: pa.ChunkedArray, rows: pa.ChunkedArray) -> pa.Array:
         """Return one list of (label, prob, probs) structs, in the model's task order, for each row."""
         batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
-        self.rows_scored += len(batch)
+        with self._lock:
+            self.rows_scored += len(batch)
         if len(batch) == 0:
             return pa.array([], answer_type())
         model = self.model(keys[0].as_py())
@@ -108,6 +113,11 @@ def install(engine: Source) -> PredictFunction:
         engine.register(mark, lambda: None, "VARCHAR")
     function.engines.add(engine)
     return function
+
+
+def installed(engine: Source) -> bool:
+    """Return whether this very engine is one that a predict function can load models through."""
+    return any(engine in function.engines for function in _functions.values())
 
 
 def answer_type() -> pa.DataType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -25,8 +27,12 @@ def call_as(
     ----------
     variables : further names to be found as variables, such as a result table
     """
-    scope = {} if frame is None else frame.f_globals
-    local: dict[str, Any] = {} if frame is None else dict(frame.f_locals)
-    local.update(variables or {})
+    if frame is None:
+        return function(*arguments, **(named or {}))
+    local = {**frame.f_locals, **(variables or {})}
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        frame.f_locals.clear()  # a copy that the frame would keep: it would outlive the user's own `del frame`
     local.update(__wsdb_call=function, __wsdb_arguments=arguments, __wsdb_named=named or {})
-    return eval(_CALL, scope, local)
+    # DuckDB names the place of a variable that is no table: it is the user's line.
+    code = _CALL.replace(co_filename=frame.f_code.co_filename, co_firstlineno=frame.f_lineno)
+    return eval(code, frame.f_globals, local)

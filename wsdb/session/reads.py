@@ -13,7 +13,8 @@ from wsdb.core.span import Span
 from wsdb.core.sqltext import ident
 from wsdb.parser.cursor import STRINGS, Token
 from wsdb.parser.script import Piece
-from wsdb.serve.predictor import install
+from wsdb.serve.macros import FUNCTION
+from wsdb.serve.predictor import install, installed
 from wsdb.session import run_labels
 from wsdb.session.rooms import Rooms, create_functions
 
@@ -52,13 +53,39 @@ def may_call(text: str) -> bool:
 def install_functions(rooms: Rooms) -> None:
     """Give the session's connection the table functions, and its database the function that scores rows.
 
-    A table macro of the user's with one of these names stays what that name means.
+    What is there already is left alone. A table macro of the user's with one of these names stays what it means.
     """
-    own = [name for name in FUNCTIONS if _defined(rooms, name)]
-    create_functions(rooms.engine, persisted=False)
-    for name in own:
+    _install(rooms, *_functions(rooms))
+
+
+def _functions(rooms: Rooms) -> tuple[set[str], set[str]]:
+    """Return which names are table macros of the user's, and what wsdb has put on this connection already.
+
+    One query for both: DuckDB lists all its functions for it, which takes some milliseconds.
+    """
+    users: set[str] = set()
+    there: set[str] = set()
+    for name, kind, database, schema, ours in rooms.engine.rows(
+        "SELECT lower(function_name), function_type, database_name, schema_name, "
+        "contains(coalesce(macro_definition, ''), '.wsdb.') FROM duckdb_functions() "
+        "WHERE function_name = ? OR list_contains(?, lower(function_name))",
+        [FUNCTION, list(FUNCTIONS)],
+    ):
+        if name == FUNCTION or (database == "temp" and ours):
+            there.add(name)
+        elif schema != "wsdb" and kind in ("table", "table_macro"):
+            users.add(name)
+    return users, there
+
+
+def _install(rooms: Rooms, users: set[str], there: set[str]) -> None:
+    if not set(FUNCTIONS) - users <= there:
+        create_functions(rooms.engine, persisted=False)
+        there = there | set(FUNCTIONS)
+    for name in sorted(users & there):  # TEMP macros are found before the user's own
         rooms.engine.run(f"DROP MACRO TABLE IF EXISTS temp.main.{ident(name)}")
-    install(rooms.engine)
+    if FUNCTION not in there or not installed(rooms.engine):
+        install(rooms.engine)
 
 
 # After these words a table stands; after those no more.
@@ -145,35 +172,23 @@ def prepare(rooms: Rooms, piece: Piece, parameters: Any) -> tuple[str, list[Call
     if not found:
         return piece.sql, []
     snapshot = rooms.catalog.snapshot()
+    users, there = _functions(rooms)
+    own = [call for call in found if call.name not in users]
     if not snapshot.entries:
-        if not rooms.catalog.exists() and not _defined(rooms, found[0].name):
-            name = found[0].name
+        if own and not rooms.catalog.exists():
             raise CatalogError(
                 "WS206",
-                f"{name}(…) reads what wsdb has stored, and this database has no task yet",
-                span=found[0].span,
+                f"{own[0].name}(…) reads what wsdb has stored, and this database has no task yet",
+                span=own[0].span,
                 hint="CREATE TASK makes one",
             )
         return piece.sql, []
-    own = [call for call in found if not _defined(rooms, call.name)]
-    if own:
-        install_functions(rooms)
+    if own or users & there:
+        _install(rooms, users, there)
     for call in own:
         with rooms.engine.at_home():
             check(rooms, call, snapshot, piece, parameters)
     return rewrite(piece, own), own
-
-
-def _defined(rooms: Rooms, name: str) -> bool:
-    """Return whether the user has a table macro of this name, which then goes before wsdb's."""
-    return bool(
-        rooms.engine.rows(
-            "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = ? AND NOT internal "
-            "AND function_type IN ('table', 'table_macro') AND schema_name <> 'wsdb' "
-            "AND NOT (database_name = 'temp' AND contains(coalesce(macro_definition, ''), '.wsdb.')) LIMIT 1",
-            [name],
-        )
-    )
 
 
 def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, parameters: Any) -> None:
@@ -257,7 +272,7 @@ def rewrite(piece: Piece, found: Sequence[Call]) -> str:
 
 
 def _moved(text: str, start: int, end: int, moves: Sequence[tuple[Span, int, int, str]]) -> str:
-    """Return a stretch of the text after the moves of subqueries in it: (the call, the query's start, end, its name)."""
+    """Return a stretch of the text after the moves in it: (the call, where its subquery starts and ends, its name)."""
     parts: list[str] = []
     for call, opens, closes, cte in moves:
         if not start <= call.start < call.end <= end:

@@ -112,11 +112,19 @@ class Session:
         answer: Any = None
         for at, piece in enumerate(pieces):
             last = at == len(pieces) - 1  # all before it are executed: a relation that nobody reads would not be run
+            if at:
+                self._complete()
             if piece.ours:
                 answer = self._show(execute(piece.parse(), self._rooms), relation and last, frame)
             else:
                 answer = self._pass(piece, parameters, relation and last, frame, bound if last else {})
         return answer
+
+    def _complete(self) -> None:
+        """Let go of the result of the statement before: DuckDB 2 makes no relation while one is open."""
+        complete = getattr(self.connection, "complete", None)
+        if complete is not None:
+            complete()
 
     def _run(self, relation: bool) -> Callable[..., Any]:
         """Return the function of DuckDB's that runs a text."""
