@@ -141,8 +141,8 @@ EXAMPLES: dict[str, Example] = {
         "CREATE MODEL m FOR TASK spam FROM comments FEATURES (bdy);",
     ),
     "WS313": Example(
-        "The body of a labeling function, or LABELS FROM, returns something that is not a label: another type, too many "
-        "columns, or no key.",
+        "The body of a labeling function, or LABELS FROM, returns something that is not a label: another type, too "
+        "many columns, or no key.",
         "CREATE LABELING FUNCTION long FOR TASK spam AS length(body);",
     ),
     "WS314": Example(
@@ -156,7 +156,8 @@ EXAMPLES: dict[str, Example] = {
     ),
     "WS316": Example(
         "LABELS FROM is given in a model of several tasks.",
-        "CREATE MODEL m FOR TASKS (spam, topic) FROM comments FEATURES (body) LABELS FROM (SELECT id, label FROM gold);",
+        "CREATE MODEL m FOR TASKS (spam, topic) FROM comments FEATURES (body)\n"
+        "  LABELS FROM (SELECT id, label FROM gold);",
     ),
     "WS317": Example(
         "After EXCLUDE, and without the key, split and gold columns, no feature column is left.",
@@ -204,8 +205,7 @@ EXAMPLES: dict[str, Example] = {
     "WS406": Example(
         "A Python labeling function returns something that is not one string or None for each row.",
         "SELECT * FROM labels('topic');",
-        before="CREATE LABELING FUNCTION one FOR TASK topic LANGUAGE python AS "
-        "$$ def lf(batch): return ['song'] $$;",
+        before="CREATE LABELING FUNCTION one FOR TASK topic LANGUAGE python AS $$ def lf(batch): return ['song'] $$;",
     ),
     "WS407": Example(
         "A vote relation with a source column has votes without a source.",
@@ -254,6 +254,6 @@ EXAMPLES: dict[str, Example] = {
     "WS601": Example("Another process holds the database file. DuckDB lets one process write, or many read."),
     "WS602": Example("The file is not a DuckDB database, or is damaged."),
     "WS603": Example("The file was written by a version of wsdb with another layout of schema wsdb."),
-    "WS701": Example("CREATE MODEL, predict and evaluate need torch, which is an optional package."),
+    "WS701": Example("Training needs torch, which is an optional package. Predictions do not."),
     "WS702": Example("The option device asks for hardware that this machine does not have."),
 }

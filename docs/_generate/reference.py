@@ -1,7 +1,7 @@
 """What the reference pages are made of; each function returns Markdown. The pages call them in cog blocks.
 
-    make docs          rewrites the pages
-    make docs-check    fails where a page is not what its block gives
+make docs          rewrites the pages
+make docs-check    fails where a page is not what its block gives
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,6 @@ from wsdb.core.specs import LabelModelSpec
 from wsdb.parser import statements as parser_statements
 from wsdb.parser.clauses import LABEL_MODEL_METHODS, LABEL_MODEL_OPTIONS, LABELING_FUNCTION_OPTIONS
 from wsdb.parser.grammar import SETTINGS
-from wsdb.session.reads import FUNCTIONS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -143,7 +143,7 @@ def functions() -> str:
         examples = FUNCTION_EXAMPLES[name]
         columns = described(f"SELECT * FROM {examples[0]}")
         calls = "\n".join(f"FROM {call};" for call in examples)
-        parts.append(f"### {name}\n\n`{signature}`\n\n{text}\n\n```sql\n{calls}\n```\n\n{columns}")
+        parts.append(f"### {name}\n\n`{signature}`\n\n{prose(text)}\n\n```sql\n{calls}\n```\n\n{columns}")
     return "\n".join(parts)
 
 
@@ -156,6 +156,12 @@ def described(query: str) -> str:
 def short(kind: str) -> str:
     """Return a type with a long ENUM cut."""
     return kind if len(kind) < 60 else kind[:57] + "…"
+
+
+def prose(text: str) -> str:
+    """Return a paragraph broken into lines, with names that have a placeholder in backticks."""
+    marked = re.sub(r"\w*<\w+>\w*", lambda found: f"`{found[0]}`", text)
+    return textwrap.fill(marked, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -230,8 +236,10 @@ def settings() -> str:
     """Return the settings that SET changes."""
     return table(
         ("setting", "type", "default", "meaning"),
-        [(f"`{name}`", SETTING_TEXTS[name][0], f"`{SETTING_TEXTS[name][1]}`", SETTING_TEXTS[name][2])
-         for name in SETTINGS],
+        [
+            (f"`{name}`", SETTING_TEXTS[name][0], f"`{SETTING_TEXTS[name][1]}`", SETTING_TEXTS[name][2])
+            for name in SETTINGS
+        ],
     )
 
 
@@ -251,7 +259,7 @@ def storage() -> str:
         comment = text or comment
         for kind, name in _OBJECT.findall(block):
             columns = described(f"SELECT * FROM wsdb.{name}")
-            parts.append(f"### wsdb.{name}\n\n{comment} ({kind.lower()})\n\n{columns}")
+            parts.append(f"### wsdb.{name}\n\n{prose(f'{comment} ({kind.lower()})')}\n\n{columns}")
     return "\n".join(parts)
 
 
@@ -263,7 +271,7 @@ def task_storage() -> str:
         if line.startswith("--   wsdb.")
     }
     found |= {
-        "majority": "majority vote in the form of labels_t, for the report; only where the label model is another (view)",
+        "majority": "majority vote in the form of labels_t, where the label model is another; for the report (view)",
         "label_model_report": "the rows of label_model_report('t') (view)",
     }
     database().sql("REFRESH LABELS FOR TASK spam")
@@ -335,7 +343,7 @@ def errors() -> str:
         if label != last:
             parts.append(f"## {label}\n\n{classes[label].split(chr(10))[0]}\n")
             last = label
-        parts.append(f"### {code}\n\n{EXAMPLES[code].cause}\n\n{example(EXAMPLES[code], places)}")
+        parts.append(f"### {code}\n\n{prose(EXAMPLES[code].cause)}\n\n{example(EXAMPLES[code], places)}")
     return "\n".join(parts)
 
 

@@ -132,9 +132,7 @@ def updated(text: str, differences: list[Difference]) -> str:
     return "\n".join(lines)
 
 
-def check_page(
-    path: Path, connect: Callable[[], Session], error: Errors, *, compare: bool, update: bool
-) -> None:
+def check_page(path: Path, connect: Callable[[], Session], error: Errors, *, compare: bool, update: bool) -> None:
     """Run the page at `path`; raise AssertionError with the differences, or write them if `update`.
 
     An update turns no table into an error and no error into a table: write ``Error`` where one is meant.

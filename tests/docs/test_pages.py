@@ -139,3 +139,13 @@ def test_a_statement_without_rows_shows_its_notices_and_times_may_differ() -> No
     assert run_page(page, FakeSession(), ValueError) == []
     wrong = run_page(page.replace("trained", "refitted"), FakeSession(), ValueError)
     assert [item.actual for item in wrong] == ["trained in 1.5 s"]
+
+
+def test_an_update_turns_no_table_into_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("```sql\nbad\n```\n```text\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="Parser Error: no"):
+        check_page(path, FakeSession, ValueError, compare=True, update=True)
+    path.write_text("```sql\nbad\n```\n```text\nError\n```\n", encoding="utf-8")
+    check_page(path, FakeSession, ValueError, compare=True, update=True)
+    assert "Parser Error: no" in path.read_text(encoding="utf-8")

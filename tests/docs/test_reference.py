@@ -1,4 +1,4 @@
-"""Everything a user can write, and every error code, stands in docs/reference/; the pages are what their blocks give."""
+"""Everything a user can write, and every error code, stands in docs/reference/; pages are what their blocks give."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def test_every_example_gives_the_error_that_it_stands_for(reference: ModuleType)
 def test_every_stored_table_is_in_the_storage_reference() -> None:
     from wsdb.core.resources import read_sql
 
-    names = set(re.findall(r"CREATE (?:OR REPLACE )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?(wsdb\.\w+)", read_sql("catalog.sql")))
+    names = set(
+        re.findall(r"CREATE (?:OR REPLACE )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?(wsdb\.\w+)", read_sql("catalog.sql"))
+    )
     per_task = set(re.findall(r"^--   (wsdb\.\w+_t)\b", read_sql("catalog.sql"), flags=re.MULTILINE))
     assert sorted((names | per_task) - headings(page("storage.md"))) == []
 

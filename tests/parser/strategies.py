@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Gold, Split, Task
@@ -13,7 +13,9 @@ from wsdb.parser.render import Spec
 PRINTABLE = st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=("Cs", "Cc", "Zl", "Zp"))
 NAMES = st.one_of(
     st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True),
-    st.sampled_from(["select", "Task", "my page", 'a "quoted" name', "größe", "数据", "1st", "a.b", "semi;colon", "--x"]),
+    st.sampled_from(
+        ["select", "Task", "my page", 'a "quoted" name', "größe", "数据", "1st", "a.b", "semi;colon", "--x"]
+    ),
     st.text(PRINTABLE, min_size=1, max_size=8),
 )
 STRINGS = st.one_of(
@@ -60,7 +62,9 @@ def tasks(draw: st.DrawFn) -> Task:
     split = draw(
         st.none()
         | st.builds(Split, NAMES)
-        | st.builds(Split, NAMES, st.sampled_from([(("train", 80.0), ("dev", 10.0), ("test", 10.0)), (("train", 100.0),)]))
+        | st.builds(
+            Split, NAMES, st.sampled_from([(("train", 80.0), ("dev", 10.0), ("test", 10.0)), (("train", 100.0),)])
+        )
     )
     return Task(
         name=draw(NAMES),

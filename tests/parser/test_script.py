@@ -46,7 +46,9 @@ def test_a_statement_is_ours_by_its_first_words(sql: str, ours: bool) -> None:
     assert [piece.ours for piece in pieces] == [ours]
 
 
-@given(st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=6), st.sampled_from([";", " ;\n", "\n;;\n", "; -- x\n"]))
+@given(
+    st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=6), st.sampled_from([";", " ;\n", "\n;;\n", "; -- x\n"])
+)
 def test_a_script_is_cut_at_its_semicolons_and_nowhere_else(chosen: list[tuple[str, bool]], glue: str) -> None:
     script = glue.join(sql + "\n" for sql, _ in chosen)
     pieces = split(script)

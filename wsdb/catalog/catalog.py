@@ -158,6 +158,8 @@ class Catalog:
         """
         kind, snapshot = kind_of(spec), self.snapshot()
         old = snapshot.find(kind, spec.name)
+        if old is not None:
+            spec = replace(spec, name=old.name)  # names are compared without case; the first spelling stays
         data, metadata = data_hash(spec), metadata_hash(spec)
         if old is not None:
             if if_not_exists:

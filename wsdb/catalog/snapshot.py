@@ -80,7 +80,9 @@ class CatalogSnapshot:
         if found is None:
             known = self.names(kind)
             hint = did_you_mean(name, known) or (
-                f"there {'is' if len(known) == 1 else 'are'} {', '.join(known[:8])}{', …' if len(known) > 8 else ''}"
+                f"the {kind}s are {', '.join(known[:8])}{', …' if len(known) > 8 else ''}"
+                if len(known) > 1
+                else f"the only {kind} is {known[0]}"
                 if known
                 else f"there is no {kind} yet; CREATE {kind.upper()} makes one"
             )

@@ -53,7 +53,7 @@ class Output(Protocol):
     def statement(self, done: Done) -> None:
         """Tell of a statement that has been run."""
 
-    def error(self, error: BaseException, file: str | None, line: int) -> None:
+    def error(self, error: BaseException, file: str | None, line: int | None) -> None:
         """Tell of a statement that has failed."""
 
     def interrupted(self) -> None:
@@ -67,7 +67,7 @@ class Output(Protocol):
 
 
 class TextOutput:
-    """Headings, notices and tables; errors go to stderr.
+    """Headings, notices and tables; errors go to stderr, and beside CSV notices too.
 
     Attributes
     ----------
@@ -122,6 +122,10 @@ class TextOutput:
         self._tell(self._grouped.flush())
 
     def _tell(self, sentences: list[str]) -> None:
+        if self.mode == "csv":
+            for sentence in sentences:
+                print(sentence, file=sys.stderr)
+            return
         width = min(self.width, PROSE) - 2
         if sentences and self._below:
             self.lines([Line("")])
@@ -131,7 +135,7 @@ class TextOutput:
             self.lines([Line(f"· {first}", "note"), *[Line(f"  {text}", "note") for text in more]])
             self._any = True
 
-    def error(self, error: BaseException, file: str | None, line: int) -> None:
+    def error(self, error: BaseException, file: str | None, line: int | None) -> None:
         """Print what went wrong, with the place of the statement."""
         self.close()
         sys.stdout.flush()
@@ -197,14 +201,14 @@ class JsonOutput:
                 {"type": "rows", "file": done.file, "line": done.line, "heading": done.heading, **rows_dict(done.rows)}
             )
 
-    def error(self, error: BaseException, file: str | None, line: int) -> None:
+    def error(self, error: BaseException, file: str | None, line: int | None) -> None:
         """Write an error record, and the same to stderr for whoever is watching."""
         self._write({"type": "error", "file": file, "line": line, **error_dict(error)})
         print(error_text(error, file, line), file=sys.stderr)
 
     def interrupted(self) -> None:
         """Write an error record of its own kind."""
-        self._write({"type": "error", "error": "Interrupted", "code": None, "message": "interrupted"})
+        self.error(InterruptedError("interrupted"), None, None)
 
     def summary(self, stored: Stored, seconds: float) -> None:
         """Write the summary record."""
@@ -239,7 +243,7 @@ def write_csv(rows: Rows, to: TextIO) -> None:
         )
 
 
-def error_text(error: BaseException, file: str | None, line: int) -> str:
+def error_text(error: BaseException, file: str | None, line: int | None) -> str:
     """Return an error as it is printed; errors without a place in the file get one in front."""
     text = str(error).rstrip()
     placed = isinstance(error, WsdbError) and error.span is not None and error.span.file is not None

@@ -43,7 +43,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: one object a line.")(command)
 
 
-def open_session(database: str, given: dict[str, str], **options: Any) -> Any:
+def open_session(database: str, given: dict[str, str], output: Output, **options: Any) -> Any:
     """Open a database and set variables; where that fails, say why and exit with 3."""
     from wsdb.cli.runner import UNOPENED, spoken
     from wsdb.core.sqltext import ident, literal
@@ -54,7 +54,7 @@ def open_session(database: str, given: dict[str, str], **options: Any) -> Any:
     except Exception as error:
         if not spoken(error):
             raise
-        print(str(error).rstrip(), file=sys.stderr)
+        output.error(error, None, None)
         sys.exit(UNOPENED)
     for name, value in given.items():
         session.connection.execute(f"SET VARIABLE {ident(name)} = {literal(value)}")
@@ -80,7 +80,7 @@ EXAMPLES = """\b
 Examples:
   wsdb run labels.sql
   wsdb run tasks.sql models.sql --db fraud.duckdb
-  wsdb run labels.sql --var data=s3://bucket/pages --json > run.jsonl
+  wsdb run labels.sql --var data=../pages --json > run.jsonl
   cat labels.sql | wsdb run -
 """
 
@@ -119,7 +119,7 @@ def run(files: tuple[str, ...], database: str | None, variables: dict[str, str],
     scripts = [(None if file == "-" else file, read(file)) for file in files]
     path = database or default_database(files)
     output: Output = JsonOutput() if as_json else TextOutput(quiet=quiet)
-    with open_session(path, variables) as session:
+    with open_session(path, variables, output) as session:
         since = mark(session, path)
         runner = Runner(session, output, quiet=quiet or as_json)
         for file, text in scripts:

@@ -91,7 +91,7 @@ def worth_showing(piece: Any, kind: str, relation: Any) -> bool:
     """Return whether the rows of a statement are something to look at."""
     if relation is None:
         return False
-    return piece.ours or kind in ("SELECT", "EXECUTE", "CALL", "EXPLAIN") or list(relation.columns) not in SILENT
+    return piece.ours or kind in ("SELECT", "EXECUTE", "EXPLAIN") or list(relation.columns) not in SILENT
 
 
 def heading(above: str) -> str | None:
@@ -117,6 +117,8 @@ def spoken(error: Exception) -> bool:
     """Return whether an error is one that wsdb or DuckDB raised, and no fault of the program's."""
     from wsdb.core.errors import WsdbError
 
+    if isinstance(error, BrokenPipeError):
+        return False
     rooms = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
     return isinstance(error, WsdbError | OSError) or bool(rooms & {"duckdb", "_duckdb"})
 

@@ -115,7 +115,7 @@ def show(kind: str | None, name: str | None, database: str | None, as_json: bool
             raise click.BadParameter(f'"{kind}" is none of {", ".join(KINDS)}', param_hint="KIND")
     path = existing(database)
     output: Output = JsonOutput(statements=False) if as_json else TextOutput(quiet=True)
-    with open_session(path, {}, read_only=True) as session:
+    with open_session(path, {}, output, read_only=True) as session:
         runner = Runner(session, output, quiet=True)
         code = runner.play(statements(written, name)) if written else overview(session, runner, path)
     if code != OK:

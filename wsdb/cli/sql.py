@@ -44,7 +44,7 @@ def sql(
         raise click.UsageError("--json and --csv exclude each other")
     path = database or only_database() or ":memory:"
     output: Output = JsonOutput() if as_json else TextOutput(quiet=as_csv, mode="csv" if as_csv else "table")
-    with open_session(path, variables, read_only=read_only) as session:
+    with open_session(path, variables, output, read_only=read_only) as session:
         runner = Runner(session, output, quiet=as_json)
         if command is None and sys.stdin.isatty():
             from wsdb.cli.prompt import Prompt

@@ -175,7 +175,7 @@ def halves(name: str, width: int | None = None) -> list[str]:
     Examples
     --------
     >>> halves("learned_acc"), halves("ip_in_url"), halves("accuracy"), halves("learned_acc", 11)
-    (['learned_', 'acc'], ['ip_in_', 'url'], ['accuracy'], ['learned_acc'])
+    (['learned_', 'acc'], ['ip_', 'in_url'], ['accuracy'], ['learned_acc'])
     """
     if width is not None and cell_len(name) <= width:
         return [name]
@@ -250,13 +250,21 @@ def turned(columns: list[Cells], n: int, width: int) -> list[Line]:
 def blocks(columns: list[Cells], width: int) -> list[Line]:
     """Return a table as several ones below each other, each with the first column."""
     key, *others = (_at_most(column, max(width // 3, NARROWEST)) for column in columns)
-    whole = _packed(key, others, width, [column.natural for column in others])
-    tight = _packed(key, others, width, [column.folded for column in others])
+    whole = _balanced(key, others, width, [column.natural for column in others])
+    tight = _balanced(key, others, width, [column.folded for column in others])
     lines: list[Line] = []
     for block in whole if len(whole) == len(tight) else tight:
         widths = fit([key, *block], width) or [column.folded for column in [key, *block]]
         lines += ([Line("")] if lines else []) + table([key, *block], widths)
     return lines
+
+
+def _balanced(key: Cells, others: list[Cells], width: int, sizes: list[int]) -> list[list[Cells]]:
+    """Return the columns as few blocks of about the same width."""
+    packed = _packed(key, others, width, sizes)
+    while width and len(narrower := _packed(key, others, width - 1, sizes)) == len(packed):
+        packed, width = narrower, width - 1
+    return packed
 
 
 def _packed(key: Cells, others: list[Cells], width: int, sizes: list[int]) -> list[list[Cells]]:

@@ -107,7 +107,8 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
             keys = {key.lower() for key in task.keys}
             rest = [name for name, _ in found if name.lower() not in keys]
             column = next((name for name in rest if name.lower() == "label"), rest[0] if rest else "label")
-        (column,) = has_columns((column,), found, task.gold.relation, lambda name: at.spans.get("gold column", at.at("gold")))
+        place = at.spans.get("gold column", at.at("gold"))
+        (column,) = has_columns((column,), found, task.gold.relation, lambda name: place)
         task = replace(task, gold=replace(task.gold, column=column))
     return task
 
@@ -229,7 +230,8 @@ def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: St
     given = has_columns(body.keys, columns, body.relation, place)
     (label,) = has_columns((body.label,), columns, body.relation, place)
     if not dict(columns)[label].startswith(STRINGS):
-        raise SpecError("WS313", f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings', span=place(label))
+        kind = dict(columns)[label]
+        raise SpecError("WS313", f'{what}: column "{label}" is {kind}; labels are strings', span=place(label))
     n_keys = len(task.keys)
     body = replace(body, keys=given, label=label).of_task(n_keys)
     if len(body.keys) != n_keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
-from wsdb.core.sqltext import ident, idents, literal
+from wsdb.core.sqltext import ident, idents, literal, literals
 from wsdb.core.task import Task
 from wsdb.engine.udf import struct_of
 from wsdb.planner.matrix import ALWAYS, bits, per_word
@@ -23,11 +23,13 @@ def code_of(label_sql: str, task: Task, *, once: bool = False) -> str:
     once : write `label_sql` a single time, for an expression that answers differently each time it is computed
     """
     if once:
-        known = f"[{', '.join(literal(label) for label in task.labels)}, NULL]"
-        place = f"coalesce(list_position({known}, CAST({label_sql} AS VARCHAR)) - 1, {UNKNOWN})"
-        return f"CAST(nullif({place}, {len(task.labels)}) AS {task.code_type})"
+        k = len(task.labels)  # by place in lists, since CASE and nullif would compute the expression again
+        codes = f"[{', '.join(map(str, range(k)))}, NULL, {UNKNOWN}]"
+        place = f"list_position([{literals(task.labels)}, NULL], CAST({label_sql} AS VARCHAR))"
+        return f"CAST({codes}[coalesce({place}, {k + 2})] AS {task.code_type})"
     arms = " ".join(f"WHEN {literal(label)} THEN {code}" for code, label in enumerate(task.labels))
-    return f"CAST(CASE {label_sql} {arms} ELSE CASE WHEN {label_sql} IS NOT NULL THEN {UNKNOWN} END END AS {task.code_type})"
+    unknown = f"CASE WHEN {label_sql} IS NOT NULL THEN {UNKNOWN} END"
+    return f"CAST(CASE {label_sql} {arms} ELSE {unknown} END AS {task.code_type})"
 
 
 def label_of(code_sql: str, task: Task) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -66,17 +67,24 @@ class DuckDBEngine:
 
         Yields whether the transaction is its own.
         """
-        try:
-            self.con.execute("BEGIN TRANSACTION")
-        except duckdb.TransactionException:
+        if self._in_transaction():
             yield False
             return
+        self.con.execute("BEGIN TRANSACTION")
         try:
             yield True
         except BaseException:
             self._end("ROLLBACK")
             raise
         self.con.execute("COMMIT")
+
+    def _in_transaction(self) -> bool:
+        """Return whether the user has begun a transaction: outside of one, every statement has one of its own.
+
+        A second BEGIN would tell too, but it aborts the user's transaction.
+        """
+        first, second = (self.rows("SELECT current_transaction_id()") for _ in range(2))
+        return first == second
 
     def _end(self, word: str) -> None:
         try:
@@ -120,8 +128,9 @@ class DuckDBEngine:
         return Inspector(self.con).task(task, list(lfs))
 
     def relations_of(self, query: str) -> tuple[str, ...]:
-        """Return the SQL names of the relations a SELECT reads."""
-        return reads(self.con, query, functions(self.con)).relations
+        """Return the names of the relations a SELECT reads, quoted only where they must be, as users write them."""
+        found = reads(self.con, query, functions(self.con)).relations
+        return tuple(re.sub(r'"([A-Za-z_]\w*)"', r"\1", relation) for relation in found)
 
     def rows_hash(self, source: str, columns: Sequence[str]) -> str:
         """Return the hash of some columns of a relation."""

@@ -156,7 +156,7 @@ class Inspector:
         if nulls:
             raise DataError(
                 "WS407",
-                f"{nulls:,} vote{'s' if nulls > 1 else ''} of labeling function \"{lf.name}\" "
+                f'{nulls:,} vote{"s" if nulls > 1 else ""} of labeling function "{lf.name}" '
                 f"ha{'ve' if nulls > 1 else 's'} no source (NULL in {source})",
                 hint="name the voter of each vote, or leave those rows out with a view",
             )

@@ -140,8 +140,8 @@ class PythonLF:
         if answer is None or isinstance(answer, str):
             raise DataError(
                 "WS406",
-                f'labeling function "{self.lf.name}" returned {answer!r}; it must return a list or array with a label or '
-                "None for each row",
+                f'labeling function "{self.lf.name}" returned {answer!r}; it must return a list or array with a label '
+                "or None for each row",
             )
         labels = answer if isinstance(answer, pa.Array | pa.ChunkedArray) else pa.array(_listed(answer))
         if isinstance(labels, pa.ChunkedArray):

@@ -145,7 +145,7 @@ class Cursor:
         token = self.token
         plain = token is not None and (token.text[:1].isalpha() or token.text[:1] == "_")
         if token is None or token.kind in STRINGS or not (plain or token.kind in QUOTED):
-            raise self.wrong(f"the name of a {what}")
+            raise self.wrong(f"the name of {'an' if what[0] in 'aeiou' else 'a'} {what}")
         self.spans.setdefault(what, self.span())
         self.at += 1
         return token.text
@@ -189,9 +189,9 @@ class Cursor:
         if token is not None and token.kind in STRINGS:
             self.at += 1
         else:
-            self.name(what)
+            self.name("relation")
             while self.accept("."):
-                self.name(what)
+                self.name("relation")
         self.spans[what] = self.span(start)
         return self.spans[what].slice
 

@@ -41,8 +41,8 @@ def columns_of(lfs: Sequence[LabelingFunction], facts: TaskFacts) -> tuple[Colum
             if source is not None and other != name:
                 raise DataError(
                     "WS407",
-                    f'sources {literals([other.partition(":")[2], source])} of labeling function "{lf.name}" differ only '
-                    "in case; a column of the label matrix is named after each",
+                    f'sources {literals([other.partition(":")[2], source])} of labeling function "{lf.name}" differ '
+                    "only in case; a column of the label matrix is named after each",
                     hint="name voters apart, for example with lower(source) or a number in a view",
                 )
             columns.append(Column(name, lf, source, known.input_hash or ALWAYS))
@@ -112,11 +112,15 @@ def pack(task: Task, columns: Sequence[str], matrix: Step) -> Pack:
 def plan_labels(
     task: Task, snapshot: CatalogSnapshot, facts: TaskFacts, *, full: bool = False, matrix_only: bool = False
 ) -> Step:
-    """Return the step that makes a task's labels (or its label matrix alone) current."""
+    """Return the step that makes a task's labels (or its label matrix alone) current.
+
+    Labels that are stored are views over the matrix: a matrix that changes takes them along even where only the
+    matrix was asked for, so that no stored view is left without its columns.
+    """
     name = task.name.lower()
     lfs, spec = snapshot.lfs(name), snapshot.label_model(name)
     matrix = plan_matrix(task, lfs, None if full else snapshot.matrices.get(name), facts)
-    if matrix_only:
+    if matrix_only and (isinstance(matrix, Reuse) or name not in snapshot.label_runs):
         return matrix
     columns = columns_of(lfs, facts)
     hashed = labels_hash(task, columns, facts, data_hash(spec))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import uuid
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from wsdb.core.errors import ModelError, WsdbError
+from wsdb.core.errors import ModelError
 from wsdb.serve.macros import FUNCTION, RESULT
 
 MARK = "__wsdb_instance_"
@@ -21,7 +22,10 @@ MARK = "__wsdb_instance_"
 class Source(Protocol):
     """What a predictor needs of an engine: to read stored models on a connection of its own, and to be registered."""
 
+    con: Any
     database: str
+
+    def __init__(self, connection: Any) -> None: ...
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
@@ -32,14 +36,12 @@ class Source(Protocol):
     def register(self, name: str, function: Any, result: str) -> None:
         """Make a Python function callable in SQL."""
 
-    def sibling(self) -> Source:
-        """Return an engine on a new connection to the same database."""
-
 
 class PredictFunction:
     """Scores rows; one of them serves all connections to a database instance.
 
-    It holds the engines of open sessions weakly: a database whose sessions are closed can be closed.
+    It holds the connections of sessions weakly: a database can be closed, and a connection that was given to
+    `wsdb.attach` is enough, whether or not its session is kept.
 
     Attributes
     ----------
@@ -47,10 +49,13 @@ class PredictFunction:
     """
 
     def __init__(self) -> None:
-        self.engines: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.connections: weakref.WeakKeyDictionary[Any, tuple[type[Source], str]] = weakref.WeakKeyDictionary()
         self.rows_scored = 0
         self._models: dict[str, Any] = {}
         self._lock = threading.Lock()
+        # What DuckDB calls. The connection that registers it holds the only other reference, yet the function stays in
+        # the database when that connection is closed: without this one DuckDB would call freed memory.
+        self.registered = self.__call__
 
     def __call__(self, keys: pa.ChunkedArray, rows: pa.ChunkedArray) -> pa.Array:
         """Return one list of (label, prob, probs) structs, in the model's task order, for each row."""
@@ -72,27 +77,41 @@ class PredictFunction:
     def _load(self, key: str) -> Any:
         from wsdb.model.predictor import Predictor
 
-        name, _, version = key.partition("#")[0].rpartition("@")
-        for engine in list(self.engines):
+        name, version, mark = _parts(key)
+        for connection, (engine, database) in list(self.connections.items()):
             try:
-                reader = engine.sibling()
+                cursor = connection.cursor()
+            except Exception:  # closed: another may be open
+                continue
+            with cursor:
+                reader = engine(cursor)
+                reader.database = database
                 found = reader.rows(
                     f"SELECT v.manifest, t.bytes FROM {reader.table('model_versions')} v "
                     f"JOIN {reader.table('tensors')} t USING (model, version) WHERE lower(model) = ? AND version = ?",
                     [name.lower(), int(version)],
                 )
-            except WsdbError:
-                raise
-            except Exception:  # a closed session's engine: another may be open
-                continue
-            if found:
-                return Predictor.load(json.loads(found[0][0]), found[0][1])
+            for manifest, weights in found:
+                if mark in ("", weights_mark(weights)):  # another database of the same process may have this name, too
+                    return Predictor.load(json.loads(manifest), weights)
         raise ModelError("WS510", f'model "{name}@{version}" is not stored in this database')
 
     def put(self, key: str, model: Any) -> None:
         """Keep a model that is loaded already, such as one trained in a transaction that is still open."""
         with self._lock:
             self._models[key] = model
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    """Return name, version and mark of a key ``name@version#mark``."""
+    plain, _, mark = key.partition("#")
+    name, _, version = plain.rpartition("@")
+    return name, version, mark
+
+
+def weights_mark(weights: bytes) -> str:
+    """Return the part of a key that tells models of one name and version apart."""
+    return hashlib.sha256(weights).hexdigest()[:16]
 
 
 _functions: dict[str, PredictFunction] = {}
@@ -109,15 +128,15 @@ def install(engine: Source) -> PredictFunction:
         function = PredictFunction()
         mark = f"{MARK}{uuid.uuid4().hex}"
         _functions[mark] = function
-        engine.register(FUNCTION, function.__call__, RESULT)
+        engine.register(FUNCTION, function.registered, RESULT)
         engine.register(mark, lambda: None, "VARCHAR")
-    function.engines.add(engine)
+    function.connections[engine.con] = (type(engine), engine.database)
     return function
 
 
 def installed(engine: Source) -> bool:
-    """Return whether this very engine is one that a predict function can load models through."""
-    return any(engine in function.engines for function in _functions.values())
+    """Return whether a predict function can load models through this engine's connection."""
+    return any(engine.con in function.connections for function in _functions.values())
 
 
 def answer_type() -> pa.DataType:

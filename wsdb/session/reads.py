@@ -236,12 +236,12 @@ def _text(value: Any) -> str | None:
 
 def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
     """Raise unless `name` is a trained model, a task that one serves, or a version of either."""
-    plain, _, version = name.partition("@")
+    plain, mark, version = name.partition("@")
     model = snapshot.models.get(plain.lower())
     serving = snapshot.serving.get(plain.lower())
     if model is not None or serving is not None:
         newest = model.version if model is not None else serving[1] if serving is not None else 0
-        if version and not (version.isdigit() and 1 <= int(version) <= newest):
+        if mark and not (version.isdigit() and 1 <= int(version) <= newest):
             raise CatalogError(
                 "WS207", f'"{plain}" has no version "{version}"; its newest is {newest}', span=span, name=name
             )
