@@ -72,14 +72,15 @@ CREATE OR REPLACE @macro@ @here@training_info(model) AS TABLE
 FROM query(format('SELECT version, epoch, task, split, loss, seconds FROM @home@.training '
     || 'WHERE lower(model) = lower(''{}'') ORDER BY version, epoch, task, split', replace(model, '''', '''''')));
 
--- What an object was made from, through any number of steps up to depth.
+-- What an object was made from, as it is defined now, through any number of steps up to depth.
 CREATE OR REPLACE @macro@ @here@lineage(name, depth := 10) AS TABLE
-FROM query(format('WITH RECURSIVE up AS (SELECT *, 1 AS level FROM @home@.lineage_edges e '
-    || 'WHERE lower(to_name) = lower(''{}'') '
-    || 'UNION SELECT e.*, up.level + 1 FROM @home@.lineage_edges e JOIN up ON e.to_kind = up.from_kind '
+FROM query(format('WITH RECURSIVE e AS (SELECT * FROM @home@.lineage_edges x WHERE x.to_kind = ''labels'' OR EXISTS '
+    || '(FROM @home@.objects o WHERE o.kind = x.to_kind AND lower(o.name) = lower(x.to_name) '
+    || 'AND o.version = x.to_version)), up AS (SELECT *, 1 AS level FROM e WHERE lower(to_name) = lower(''{}'') '
+    || 'UNION SELECT e.*, up.level + 1 FROM e JOIN up ON e.to_kind = up.from_kind '
     || 'AND lower(e.to_name) = lower(up.from_name) WHERE up.level < {}) '
-    || 'SELECT level, from_kind, from_name, to_kind, to_name, to_version FROM up ORDER BY ALL',
-    replace(name, '''', ''''''), CAST(depth AS INTEGER)));
+    || 'SELECT min(level) AS level, from_kind, from_name, to_kind, to_name, to_version FROM up '
+    || 'GROUP BY ALL ORDER BY ALL', replace(name, '''', ''''''), CAST(depth AS INTEGER)));
 
 -- Every object: its kind, name, version, task, statement and comment.
 CREATE OR REPLACE @macro@ @here@wsdb_objects() AS TABLE

@@ -38,4 +38,4 @@ def test_a_new_file_has_the_storage_format_of_the_oldest_supported_duckdb(tmp_pa
     file = tmp_path / "labels.duckdb"
     with wsdb.connect(str(file)) as session:
         tags = session.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchall()
-    assert "v1.5" in str(tags) or tags == [({},)]
+    assert tags == [({"storage_version": "v1.5.0+"},)]

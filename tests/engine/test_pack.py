@@ -33,7 +33,9 @@ def test_packed_votes_come_back(
     votes = rng.integers(-1, n_classes, size=(n_rows, n_columns)).astype(np.int16)
     votes[rng.random(votes.shape) < 0.2] = n_classes - 1  # the highest code fills all its bits
     names = [f"v{j}" for j in range(n_columns)]
-    columns = [pa.array([None if vote < 0 else int(vote) for vote in votes[:, j]], pa.int16()) for j in range(n_columns)]
+    columns = [
+        pa.array([None if vote < 0 else int(vote) for vote in votes[:, j]], pa.int16()) for j in range(n_columns)
+    ]
     con.register("matrix", pa.table(columns, names=names))
     packed = con.sql(packed_select(names, n_classes, "matrix")).to_arrow_table()
     counts = packed.column("n").to_numpy()

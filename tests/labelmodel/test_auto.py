@@ -38,7 +38,7 @@ def test_labeling_functions_with_a_known_balance_get_ads() -> None:
 def test_without_a_balance_ads_is_multiplied_with_the_vote_shares_and_says_so() -> None:
     fitted = fit_rows(functions()[1])
     assert (fitted.chosen, fitted.balance_known) == ("ads x majority", False)
-    assert fitted.notices[0] == "class balance unknown; give CLASS BALANCE or gold rows"
+    assert fitted.notices[0] == "class balance unknown; give CLASS BALANCE, or gold rows with use_dev = 'anchor'"
     assert (fitted.form.temperature, fitted.form.share_mix, fitted.form.share_power) == (0.6, 0.8, 0.6)
 
 

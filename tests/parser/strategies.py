@@ -14,7 +14,21 @@ PRINTABLE = st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_catego
 NAMES = st.one_of(
     st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True),
     st.sampled_from(
-        ["select", "Task", "my page", 'a "quoted" name', "größe", "数据", "1st", "a.b", "semi;colon", "--x"]
+        [
+            "select",
+            "Task",
+            "IF",
+            "not",
+            "set",
+            "my page",
+            'a "quoted" name',
+            "größe",
+            "数据",
+            "1st",
+            "a.b",
+            "semi;colon",
+            "--x",
+        ]
     ),
     st.text(PRINTABLE, min_size=1, max_size=8),
 )

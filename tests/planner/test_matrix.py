@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wsdb.catalog.fingerprint import data_hash
 from wsdb.catalog.snapshot import CatalogSnapshot, StoredColumn, StoredMatrix
 from wsdb.core.errors import DataError, SpecError
-from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, VoteWhen, Votes
+from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.specs import LabelModelSpec
 from wsdb.core.task import Task
 from wsdb.planner.explain import explain
@@ -55,9 +55,7 @@ def stored_as(step: Step, before: StoredMatrix | None) -> StoredMatrix | None:
 
 def computed(step: Step) -> set[str]:
     """The columns a plan computes."""
-    return {
-        column.name for part in walk(step) if isinstance(part, Fuse | Scatter) for column in part.columns
-    }
+    return {column.name for part in walk(step) if isinstance(part, Fuse | Scatter) for column in part.columns}
 
 
 def reused(step: Step) -> set[str]:

@@ -131,10 +131,12 @@ def state(db: wsdb.Session, *, steady: bool = False) -> dict[str, Any]:
         if steady and table in ("model_versions", "label_runs"):
             columns = [name for name in columns if name not in ("manifest", "fit", "valid_loss")]
         picked = ", ".join(f'"{name}"' for name in columns)
-        found[table] = sorted(map(repr, con.execute(f'SELECT {picked} FROM wsdb."{table}"').fetchall()))
+        rows = list(map(repr, con.execute(f'SELECT {picked} FROM wsdb."{table}"').fetchall()))
+        found[table] = sorted(set(rows) if steady else rows)
     queries = {
         "views": "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = 'wsdb' ORDER BY ALL",
-        "macros": "SELECT function_name, macro_definition FROM duckdb_functions() WHERE schema_name = 'wsdb' ORDER BY ALL",
+        "macros": "SELECT function_name, macro_definition FROM duckdb_functions() WHERE schema_name = 'wsdb' "
+        "ORDER BY ALL",
     }
     for what, query in queries.items():
         rows = con.execute(query).fetchall()

@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def killed(file: Path, kind: str, share: float) -> tuple[list[str], int]:
-    """Kill a process that runs the statements of a kind, after a share of a round; return its states and where it was."""
+    """Kill a process that runs the statements of a kind after a share of a round; return its states and its place."""
     command = [sys.executable, "-m", "tests.session.killed", str(file), kind]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -63,39 +63,43 @@ class Catalog:
         return f"{ident(self.database)}.wsdb.{ident(name)}"
 
     def exists(self) -> bool:
-        """Return whether this database holds anything of wsdb's."""
-        found = self._rows(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'wsdb' AND table_name = 'objects'",
-            [self.database],
-        )
-        return bool(found)
-
-    def create(self) -> None:
-        """Make the schema where it is not there yet.
+        """Return whether this database holds anything of wsdb's.
 
         Raises
         ------
         StorageError
-            WS603 where the file was written by a wsdb with another layout.
+            WS603 where it was written by a wsdb with another layout.
         """
+        found = self._rows(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'wsdb' AND table_name = 'objects'",
+            [self.database],
+        )
+        if not found:
+            return False
+        versions = self._rows(f"SELECT value FROM {self.table('settings')} WHERE name = 'format_version'")
+        version = versions[0][0] if versions else None
+        if version != FORMAT_VERSION:
+            raise StorageError(
+                "WS603",
+                f"the database has wsdb format {version}, this version reads format {FORMAT_VERSION}",
+                hint="open it with the version of wsdb that wrote it",
+            )
+        return True
+
+    def create(self) -> None:
+        """Make the schema where it is not there yet."""
         if self.exists():
-            (version,) = self._rows(f"SELECT value FROM {self.table('settings')} WHERE name = 'format_version'")[0]
-            if version != FORMAT_VERSION:
-                raise StorageError(
-                    "WS603",
-                    f"the database has wsdb format {version}, this version reads format {FORMAT_VERSION}",
-                    hint="open it with the version of wsdb that wrote it",
-                )
             return
         for statement in read_sql("catalog.sql").split(";\n"):
             if statement.strip():
                 self._con.execute(statement)
         self._insert("settings", [("format_version", FORMAT_VERSION)])
 
-    def snapshot(self) -> CatalogSnapshot:
-        """Return the catalog as a frozen value; empty where there is none yet."""
-        if not self.exists():
-            return CatalogSnapshot()
+    def definitions(self) -> CatalogSnapshot:
+        """Return the objects alone, without what was derived from them; empty where there is no catalog yet."""
+        return CatalogSnapshot(entries=self._entries()) if self.exists() else CatalogSnapshot()
+
+    def _entries(self) -> dict[tuple[str, str], Entry]:
         entries: dict[tuple[str, str], Entry] = {}
         for kind, name, version, sql, comment, data, metadata, owner in self._rows(
             "SELECT kind, name, version, sql, comment, data_hash, metadata_hash, created_by "
@@ -108,13 +112,19 @@ class Catalog:
                 of = entries["task", entry.spec.task.lower()].spec
                 body = entry.spec.body.of_task(len(of.keys) if isinstance(of, Task) else 0)
                 entries[key] = replace(entry, spec=replace(entry.spec, body=body))
+        return entries
+
+    def snapshot(self) -> CatalogSnapshot:
+        """Return the catalog as a frozen value; empty where there is none yet."""
+        if not self.exists():
+            return CatalogSnapshot()
         columns: dict[str, list[StoredColumn]] = {}
         for task, column, lf, source, hashed in self._rows(
             f"SELECT task, column_name, lf, source, input_hash FROM {self.table('matrix_columns')} ORDER BY position"
         ):
             columns.setdefault(task.lower(), []).append(StoredColumn(column, lf, source, hashed))
         return CatalogSnapshot(
-            entries=entries,
+            entries=self._entries(),
             matrices={
                 task.lower(): StoredMatrix(rows, keys, tuple(columns.get(task.lower(), ())))
                 for task, rows, keys in self._rows(f"SELECT task, n_rows, keys_hash FROM {self.table('matrices')}")
@@ -156,7 +166,7 @@ class Catalog:
         CatalogError
             WS202 where it exists already and nothing was said of that.
         """
-        kind, snapshot = kind_of(spec), self.snapshot()
+        kind, snapshot = kind_of(spec), self.definitions()
         old = snapshot.find(kind, spec.name)
         if old is not None:
             spec = replace(spec, name=old.name)  # names are compared without case; the first spelling stays

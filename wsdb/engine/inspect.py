@@ -125,7 +125,7 @@ class Inspector:
         """Return the hashes of what a labeling function reads besides its row; None where that cannot be hashed."""
         match lf.body:
             case Python() as body:
-                return [source_of(body, lf.name)]
+                return [source_of(body)]
             case Votes() as body:
                 return [self._hash_relation(body.relation)]
             case _:

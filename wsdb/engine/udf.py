@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import textwrap
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -31,7 +34,7 @@ def load(body: Python, name: str, span: Span | None = None) -> BatchFunction:
     if body.using:
         return _imported(body.source, name, span)
     try:
-        parsed = ast.parse(inspect.cleandoc(body.source), filename=f"<labeling function {name}>")
+        parsed = _parsed(body.source, f"<labeling function {name}>")
     except SyntaxError as error:
         raise SpecError(
             "WS310", f'labeling function "{name}" is not Python: {error.msg} (line {error.lineno})', span=span
@@ -48,6 +51,14 @@ def load(body: Python, name: str, span: Span | None = None) -> BatchFunction:
     exec(compile(parsed, f"<labeling function {name}>", "exec"), scope)
     function: BatchFunction = scope[defined[-1]]
     return function
+
+
+def _parsed(source: str, filename: str) -> ast.Module:
+    """Return the tree of a python text, which may be indented as a whole, but for its first line too."""
+    try:
+        return ast.parse(textwrap.dedent(source).strip("\n"), filename=filename)
+    except SyntaxError:
+        return ast.parse(inspect.cleandoc(source), filename=filename)
 
 
 def _imported(place: str, name: str, span: Span | None) -> BatchFunction:
@@ -69,14 +80,21 @@ def _imported(place: str, name: str, span: Span | None) -> BatchFunction:
     return imported
 
 
-def source_of(body: Python, name: str) -> str:
-    """Return the text that a python body's fingerprint covers: of an imported function, its source."""
+def source_of(body: Python) -> str:
+    """Return the text that a python body's fingerprint covers: of a module's function, the module's file.
+
+    The file is found without importing anything, because a read takes fingerprints and a read runs no Python of the
+    file's. A module that is no plain file is covered by its name.
+    """
     if not body.using:
         return body.source
-    try:
-        return inspect.getsource(inspect.unwrap(load(body, name)))
-    except OSError:
-        return body.source
+    parts = body.source.partition(":")[0].split(".")
+    for folder in sys.path:
+        place = Path(folder or ".").joinpath(*parts)
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file():
+                return f"{body.source}\n{file.read_text(errors='replace')}"
+    return body.source
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-BALANCE_UNKNOWN = "class balance unknown; give CLASS BALANCE or gold rows"
+BALANCE_UNKNOWN = "class balance unknown; give CLASS BALANCE, or gold rows with use_dev = 'anchor'"
 NAMED = 8
 """How many names one notice lists."""
 

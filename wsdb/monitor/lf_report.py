@@ -73,10 +73,14 @@ def _stats(
         f"{{'position': {at}, 'lf': {literal(column)}, 'kind': {literal(kind)}, 'polarity': {seen}, "
         f"'n': count(*), 'votes': count({name}), 'overlap': count({name}) FILTER (WHERE __n > 1), "
         f"'conflict': count({name}) FILTER (WHERE __torn), "
-        f"'correct': count(*) FILTER (WHERE {name} = __gold), "
-        f"'incorrect': count(*) FILTER (WHERE {name} <> __gold), "
+        f"'correct': {_scored(task, f'{name} = __gold')}, 'incorrect': {_scored(task, f'{name} <> __gold')}, "
         f"'enabled': true, 'owner': {literal(owners.get(lf.lower(), ''))}}}"
     )
+
+
+def _scored(task: Task, condition: str) -> str:
+    """Return the count of rows that meet a condition on gold; NULL for a task without gold."""
+    return "NULL::BIGINT" if task.gold is None else f"count(*) FILTER (WHERE {condition})"
 
 
 def _disabled(lf: LabelingFunction | None, owners: Mapping[str, str]) -> str:

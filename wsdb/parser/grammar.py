@@ -148,8 +148,8 @@ def _kind(cursor: Cursor, table: tuple[tuple[tuple[str, ...], str], ...] = KIND_
     for words in LATER_KINDS:
         if cursor.peek(*words):
             raise _later(cursor, words)
-    for words, kind in table:
-        if cursor.accept(*words):
+    for keywords, kind in table:
+        if cursor.accept(*keywords):
             return kind
     for first, second in (
         ("LABELING", "FUNCTION"),

@@ -27,6 +27,7 @@ WORDS_OF_OURS = {
     "as",
     "weight",
     "exclude",
+    "if",
 }
 
 Spec = Task | LabelingFunction | LabelModelSpec | FeatureSet | ModelSpec

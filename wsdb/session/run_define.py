@@ -9,7 +9,7 @@ from wsdb.core.errors import CatalogError, DataError, SpecError, did_you_mean
 from wsdb.core.lf import Python, Select, Votes
 from wsdb.core.specs import FeatureSet, LabelModelSpec
 from wsdb.core.sqltext import ident, idents
-from wsdb.core.task import Task
+from wsdb.core.task import SPLITS, Task
 from wsdb.monitor.rows import rows_select
 from wsdb.parser.statements import (
     CommentOn,
@@ -22,7 +22,7 @@ from wsdb.parser.statements import (
     SetOption,
 )
 from wsdb.planner.steps import Define, Step
-from wsdb.session import run_labels, run_model
+from wsdb.session import model_macros, run_labels
 from wsdb.session.rooms import Rooms
 
 TASK_VIEWS = ("rows", "label_matrix", "label_votes", "labels", "majority", "training", "label_model_report")
@@ -38,7 +38,8 @@ def create_task(stmt: CreateTask, rooms: Rooms) -> None:
     """Define a task after checking its relation, gold and names."""
     spec = rooms.engine.check_task(stmt.spec, stmt)
     check_gold(rooms, spec, stmt)
-    snapshot = rooms.catalog.snapshot()
+    check_split(rooms, spec, stmt)
+    snapshot = rooms.catalog.definitions()
     model = snapshot.find("model", spec.name)
     if model is not None and spec.name not in [name for name, _ in snapshot.model(model.name).tasks]:
         raise SpecError(
@@ -107,9 +108,37 @@ def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
         )
 
 
+def check_split(rooms: Rooms, task: Task, stmt: Create) -> None:
+    """Raise where SPLIT BY leaves no row to train on; say which of its values are no split.
+
+    Raises
+    ------
+    SpecError
+        WS304 where no row is in train.
+    """
+    if task.split is None or task.split.shares:
+        return
+    rows = rooms.engine.rows(
+        f"SELECT split, count(*) FROM ({rows_select(replace(task, gold=None))}) GROUP BY split ORDER BY count(*) DESC"
+    )
+    if not rows:  # an empty relation may be filled later
+        return
+    other = [f"{name!r} ({n:,} row{'s' * (n != 1)})" for name, n in rows if name not in SPLITS]
+    if "train" not in [name for name, _ in rows]:
+        raise SpecError(
+            "WS304",
+            f"SPLIT BY {task.split.column} puts no row into train; its values are "
+            + ", ".join(repr(name) for name, _ in rows[:5]),
+            span=stmt.at("split column"),
+            hint="splits are train, dev (or valid) and test; map the column in a view, or use SPLIT HASH",
+        )
+    if other:
+        rooms.notice(f"task {task.name}: split values {', '.join(other[:5])} are not train, dev or test; in no split")
+
+
 def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None:
     """Define a labeling function after DuckDB has bound its body."""
-    snapshot = rooms.catalog.snapshot()
+    snapshot = rooms.catalog.definitions()
     task = snapshot.task(stmt.spec.task, stmt.at("task"))
     old = snapshot.find("labeling function", stmt.spec.name)
     if old is not None and old.spec.task.lower() != task.name.lower():  # type: ignore[union-attr]
@@ -145,7 +174,7 @@ def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None
 
 def create_label_model(stmt: CreateLabelModel, rooms: Rooms) -> None:
     """Define the label model of a task; each task has one."""
-    snapshot = rooms.catalog.snapshot()
+    snapshot = rooms.catalog.definitions()
     task = snapshot.task(stmt.spec.task, stmt.at("task"))
     spec = replace(stmt.spec, task=task.name)
     for entry in snapshot.entries.values():
@@ -207,7 +236,7 @@ def to_drop(stmt: Drop, rooms: Rooms) -> list[Entry]:
     CatalogError
         WS201 where it does not exist; WS205 where something is built on it and CASCADE is not said.
     """
-    snapshot = rooms.catalog.snapshot()
+    snapshot = rooms.catalog.definitions()
     if stmt.if_exists and snapshot.find(stmt.kind, stmt.name) is None:
         return []
     entry = snapshot.entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
@@ -237,13 +266,13 @@ def drop(stmt: Drop, rooms: Rooms) -> None:
                 drop_task_state(rooms, entry.name)
             rooms.trusted_python.discard(entry.name.lower())
             rooms.notice(f"{entry.kind} {entry.name}: dropped")
-        snapshot = rooms.catalog.snapshot()
+        snapshot = rooms.catalog.definitions()
         for entry in doomed:
             if entry.kind == "model":
-                run_model.drop_macros(rooms, entry.name)
+                model_macros.drop(rooms, entry.name)
                 for name, _ in entry.spec.tasks:  # type: ignore[union-attr]
                     if snapshot.find("task", name) is not None:
-                        run_model.serve_again(rooms, snapshot.task(name), snapshot)
+                        model_macros.serve_again(rooms, snapshot.task(name), snapshot)
 
     run_labels.transact(rooms, work)
 
@@ -255,12 +284,12 @@ def drop_task_state(rooms: Rooms, name: str) -> None:
     for macro in TASK_MACROS:
         rooms.engine.run(f"DROP MACRO TABLE IF EXISTS {rooms.engine.table(f'{macro}_{name}')}")
     rooms.engine.run(f"DROP TABLE IF EXISTS {rooms.engine.table(f'matrix_{name}')}")
-    run_model.drop_macros(rooms, name)
+    model_macros.drop(rooms, name)
 
 
 def comment_on(stmt: CommentOn, rooms: Rooms) -> None:
     """Set an object's comment."""
-    entry = rooms.catalog.snapshot().entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
+    entry = rooms.catalog.definitions().entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
     run_labels.transact(rooms, lambda: rooms.catalog.comment(entry.kind, entry.name, stmt.text))
     rooms.notice(f"{entry.kind} {entry.name}: commented")
 
@@ -276,12 +305,14 @@ def plan_define(stmt: Create | Drop | CommentOn, rooms: Rooms) -> Step:
         doomed = to_drop(stmt, rooms)
         return Define("drop", stmt.kind, tuple(f"{entry.kind} {entry.name}" for entry in doomed))
     if isinstance(stmt, CommentOn):
-        entry = rooms.catalog.snapshot().entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
+        entry = rooms.catalog.definitions().entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
         return Define("comment", entry.kind, (entry.name,))
     if isinstance(stmt, CreateTask):
-        check_gold(rooms, rooms.engine.check_task(stmt.spec, stmt), stmt)
+        spec = rooms.engine.check_task(stmt.spec, stmt)
+        check_gold(rooms, spec, stmt)
+        check_split(rooms, spec, stmt)
     if isinstance(stmt, CreateLabelingFunction):
-        task = rooms.catalog.snapshot().task(stmt.spec.task, stmt.at("task"))
+        task = rooms.catalog.definitions().task(stmt.spec.task, stmt.at("task"))
         rooms.engine.check_lf(stmt.spec, task, stmt)
     kinds = {
         CreateTask: "task",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,16 +15,14 @@ from wsdb.core.errors import SpecError, WsdbError, did_you_mean
 from wsdb.core.specs import ModelSpec
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.core.task import Task
-from wsdb.monitor.model_report import confusion_macro, evaluate_macro
 from wsdb.parser.render import render
 from wsdb.parser.statements import CreateModel, Statement
 from wsdb.planner.explain import Profile
 from wsdb.planner.matrix import columns_of, labels_hash
 from wsdb.planner.model import plan_model
 from wsdb.planner.steps import Reuse, Step, Train, walk
-from wsdb.serve.macros import predict_macro
 from wsdb.serve.predictor import install
-from wsdb.session import run_labels
+from wsdb.session import model_macros, run_labels
 from wsdb.session.rooms import Rooms
 
 VARIANT_SEPARATORS = ("@", ":")
@@ -199,15 +196,13 @@ def create_model(stmt: CreateModel, rooms: Rooms, step: Step | None = None) -> N
     parents += [("labels", name) for name, _ in spec.tasks] if spec.labels_sql is None else []
 
     def work() -> None:
-        done = rooms.catalog.put(
+        rooms.catalog.put(
             spec,
             or_replace=stmt.or_replace,
             parents=[*parents, ("relation", spec.source)],
             span=stmt.at("model"),
         )
         run(rooms, step or plan(rooms, spec, snapshot, stmt), stmt)
-        if done in ("created", "replaced"):
-            rooms.notice(f"model {spec.name}: {done}")
 
     run_labels.transact(rooms, work)
 
@@ -281,9 +276,12 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
         },
         sql=render(spec),
     )
-    key = f"{spec.name}@{version}#{hashlib.sha256(trained.weights).hexdigest()[:16]}"
+    key = model_macros.key_of(spec.name, version, trained.manifest["weights_sha256"])
     install(rooms.engine).put(key, Predictor.load(trained.manifest, trained.weights))
-    store_model_macros(rooms, spec.name, version, key, [name for name, _ in step.features], step.tasks)
+    model_macros.store_model(rooms, spec.name, version, key, [name for name, _ in step.features], step.tasks)
+    snapshot = rooms.catalog.definitions()
+    for task in step.tasks:
+        model_macros.serve_task(rooms, task, spec.name, snapshot)
     used = {task: sum(counts.values()) for task, counts in trained.rows.items()}
     rooms.profiles[id(step)] = Profile(max(used.values()), seconds)
     shown = ", ".join(f"{task} {n:,}" for task, n in used.items())
@@ -331,54 +329,3 @@ def _given_labels(rooms: Rooms, step: Train, task: Task) -> str:
         f"ELSE {hot} END AS probs FROM (\n{step.spec.labels_sql}\n) AS g "
         f"JOIN {rooms.engine.table('rows_' + task.name)} AS r ON {on} WHERE r.split IS NOT DISTINCT FROM 'train'"
     )
-
-
-def store_model_macros(
-    rooms: Rooms, model: str, version: int, key: str, features: Sequence[str], tasks: Sequence[Task]
-) -> None:
-    """Write the prediction and evaluation macros of a model version, and those of the tasks it now serves."""
-    places = [(task.name, place) for place, task in enumerate(tasks)]
-    names = {model: places, f"{model}@{version}": places}
-    for task, place in places:
-        names[task] = [(task, place)]
-        names[f"{task}@{version}"] = [(task, place)]
-    if model.lower() in {task.name.lower() for task in tasks} and len(tasks) > 1:
-        names[model] = places
-    for name, served in names.items():
-        run_labels.macro(rooms, f"predict_{name}", "tbl", predict_macro(key, features, served))
-        own = [task for task in tasks if (task.name, tasks.index(task)) in served]
-        predict = f"wsdb.{ident(f'predict_{name}')}"
-        run_labels.macro(rooms, f"evaluate_{name}", "tbl, by_what", evaluate_macro(predict, own))
-        run_labels.macro(rooms, f"confusion_matrix_{name}", "tbl", confusion_macro(predict, own))
-
-
-def drop_macros(rooms: Rooms, name: str) -> None:
-    """Remove the prediction and evaluation macros of a model or task, all versions of them."""
-    found = rooms.engine.rows(
-        "SELECT DISTINCT function_name FROM duckdb_functions() WHERE schema_name = 'wsdb' AND database_name = ? "
-        "AND regexp_matches(lower(function_name), ?)",
-        [rooms.engine.database, rf"^(predict|evaluate|confusion_matrix)_{_escaped(name.lower())}(@\d+)?$"],
-    )
-    for (function,) in found:
-        rooms.engine.run(f"DROP MACRO TABLE {rooms.engine.table(function)}")
-
-
-def serve_again(rooms: Rooms, task: Task, snapshot: CatalogSnapshot) -> None:
-    """After its model was dropped, let the newest remaining model serve a task, or none."""
-    drop_macros(rooms, task.name)
-    serving = rooms.catalog.serve_task(task.name)
-    if serving is None:
-        return
-    model, version = serving
-    rows = rooms.engine.rows(
-        f"SELECT v.tasks, v.features, t.bytes FROM {rooms.engine.table('model_versions')} v "
-        f"JOIN {rooms.engine.table('tensors')} t USING (model, version) WHERE v.model = ? AND v.version = ?",
-        [model, version],
-    )
-    names, features, weights = rows[0]
-    key = f"{model}@{version}#{hashlib.sha256(bytes(weights)).hexdigest()[:16]}"
-    store_model_macros(rooms, model, version, key, features, [snapshot.task(name) for name in names])
-
-
-def _escaped(name: str) -> str:
-    return "".join(char if char.isalnum() or char == "_" else f"\\{char}" for char in name)

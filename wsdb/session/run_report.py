@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 
@@ -33,7 +34,7 @@ def show(stmt: Show, rooms: Rooms) -> Result:
     """List the objects of a kind."""
     snapshot = rooms.catalog.snapshot()
     task = snapshot.task(stmt.task, stmt.at("task")).name.lower() if stmt.task is not None else None
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name in snapshot.names(stmt.kind):
         entry = snapshot.entry(stmt.kind, name)
         spec = entry.spec
@@ -45,9 +46,13 @@ def show(stmt: Show, rooms: Rooms) -> Result:
             continue
         if stmt.like is not None and not like(name, stmt.like):
             continue
-        rows.append((entry.name, entry.version, ", ".join(of) or None, spec.comment, entry.created_by))
+        rows.append((entry.name, entry.version, ", ".join(of), spec.comment, entry.created_by))
+    names: tuple[str, ...] = ("name", "version", "tasks" if stmt.kind == "model" else "task", "comment", "owner")
     types = [pa.string(), pa.int32(), pa.string(), pa.string(), pa.string()]
-    return Result.of(("name", "version", "task", "comment", "owner"), rows, types)
+    if stmt.kind in ("task", "feature set"):  # which have no task of theirs
+        names, types = (*names[:2], *names[3:]), [*types[:2], *types[3:]]
+        rows = [(*row[:2], *row[3:]) for row in rows]
+    return Result.of(names, rows, types)
 
 
 def like(name: str, pattern: str) -> bool:
@@ -70,14 +75,14 @@ def show_versions(stmt: ShowVersions, rooms: Rooms) -> Result:
     """List the versions of a model, newest first."""
     entry = rooms.catalog.snapshot().entry("model", stmt.name, stmt.at("model"))
     rows = rooms.engine.rows(
-        "SELECT version, tasks, n_rows, epochs, valid_loss, bytes, CAST(created_at AS VARCHAR), sql "
+        "SELECT version, tasks, n_rows, epochs, valid_loss, bytes, created_at "
         f"FROM {rooms.engine.table('model_versions')} WHERE lower(model) = ? ORDER BY version DESC",
         [entry.name.lower()],
     )
     types = [
-        pa.int32(), pa.list_(pa.string()), pa.int64(), pa.int32(), pa.float64(), pa.int64(), pa.string(), pa.string()
+        pa.int32(), pa.list_(pa.string()), pa.int64(), pa.int32(), pa.float64(), pa.int64(), pa.timestamp("us")
     ]  # fmt: skip
-    names = ("version", "tasks", "n_rows", "epochs", "valid_loss", "bytes", "created_at", "sql")
+    names = ("version", "tasks", "n_rows", "epochs", "valid_loss", "bytes", "created_at")
     return Result.of(names, rows, types)
 
 

@@ -1,0 +1,84 @@
+"""Incremental = rebuild: after any edits, the stored label matrix is the one a fresh build gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import wsdb
+
+BODIES = [
+    "VOTE '{label}' WHEN a > {number}",
+    "VOTE '{label}' WHEN b LIKE '%{number}%'",
+    "AS CASE WHEN a < {number} THEN '{label}' WHEN b IS NULL THEN 'x' END",
+    "WITH (on_error = 'abstain') AS CASE WHEN CAST(b AS INTEGER) > {number} THEN '{label}' END",
+    "AS CASE WHEN TRY(CAST(b AS INTEGER)) = {number} THEN '{label}' END",
+    "AS CASE WHEN b ~ '^[0-9]+$' THEN CASE WHEN CAST(b AS INTEGER) > {number} THEN '{label}' END END",
+    "AS SELECT id, '{label}' AS label FROM data WHERE a >= {number}",
+    "AS SELECT d.id, '{label}' FROM data d JOIN kb ON d.a = kb.a WHERE kb.a <> {number}",
+    "VOTE '{label}' WHEN a IN (SELECT kb.a FROM kb) AND id <> {number}",
+    "FROM VOTES votes (id, worker, label)",
+    "WITH (columns = ['a']) LANGUAGE python AS $$def lf(batch):\n"
+    "    return ['{label}' if a is not None and a > {number} else None for a in batch['a'].to_pylist()]$$",
+]
+NUMBERS = st.integers(0, 4)
+EDITS = st.one_of(
+    st.tuples(st.just("create"), st.sampled_from("pqr"), st.sampled_from(BODIES), st.sampled_from(["x", "y"]), NUMBERS),
+    st.tuples(st.just("drop"), st.sampled_from("pqr")),
+    st.tuples(st.just("insert"), st.integers(0, 9), NUMBERS | st.none(), st.sampled_from(["1", "22", "z3", None])),
+    st.tuples(st.just("update"), st.integers(0, 9), NUMBERS | st.none(), st.sampled_from(["1", "22", "z3", None])),
+    st.tuples(st.just("delete"), st.integers(0, 9)),
+    st.tuples(st.just("kb"), NUMBERS),
+    st.tuples(st.just("vote"), st.integers(0, 9), st.sampled_from(["ann", "bob"]), st.sampled_from(["x", "y"])),
+    st.tuples(st.just("read")),
+)
+
+
+def edit(session: wsdb.Session, change: tuple[Any, ...]) -> None:
+    """Make one edit; a vote needs its row, and a row takes its votes along."""
+    match change:
+        case ("create", name, body, label, number):
+            filled = body.replace("{label}", label).replace("{number}", str(number))
+            session.execute(f"CREATE OR REPLACE LF {name} FOR TASK t {filled}")
+        case ("drop", name):
+            session.execute(f"DROP LF IF EXISTS {name}")
+        case ("insert", key, a, b):
+            session.execute("INSERT INTO data SELECT * FROM (SELECT ?::INT id, ?::INT, ?::TEXT) WHERE id NOT IN "
+                            "(SELECT id FROM data)", [key, a, b])  # fmt: skip
+        case ("update", key, a, b):
+            session.execute("UPDATE data SET a = ?, b = ? WHERE id = ?", [a, b, key])
+        case ("delete", key):
+            session.execute("DELETE FROM votes WHERE id = ?", [key])
+            session.execute("DELETE FROM data WHERE id = ?", [key])
+        case ("kb", number):
+            session.execute("INSERT INTO kb VALUES (?)", [number])
+        case ("vote", key, worker, label):
+            session.execute("INSERT INTO votes SELECT id, ?, ? FROM data WHERE id = ?", [worker, label, key])
+        case ("read",):
+            session.execute("FROM label_matrix('t')")
+
+
+def matrix(session: wsdb.Session) -> tuple[list[str], list[tuple[Any, ...]]]:
+    session.execute("FROM label_matrix('t') ORDER BY id")
+    names = [column[0] for column in session.description]
+    return names, session.fetchall()
+
+
+@given(st.lists(EDITS, min_size=1, max_size=14))
+@settings(max_examples=15)
+def test_a_matrix_kept_up_to_date_is_the_matrix_built_anew(changes: list[tuple[Any, ...]]) -> None:
+    with wsdb.connect() as session:
+        session.execute(
+            "CREATE TABLE data AS SELECT i::INT AS id, (i % 3)::INT AS a, (i * 11)::TEXT AS b FROM range(4) t(i)"
+        )
+        session.execute("CREATE TABLE kb (a INT); CREATE TABLE votes (id INT, worker TEXT, label TEXT)")
+        session.execute("CREATE TASK t ON data KEY (id) TYPE MULTICLASS ('x', 'y')")
+        for change in changes:
+            edit(session, change)
+        kept = matrix(session)
+        labels = session.execute("FROM labels('t') ORDER BY id").fetchall()
+        session.execute("REFRESH LABELS FOR TASK t FULL")
+        assert matrix(session) == kept
+        assert session.execute("FROM labels('t') ORDER BY id").fetchall() == labels
