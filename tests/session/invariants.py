@@ -32,7 +32,7 @@ def invariants(db: wsdb.Session) -> None:
     if not tables:
         assert not names("SELECT schema_name FROM duckdb_schemas() WHERE schema_name = 'wsdb'"), "half a schema"
         return
-    assert TABLES <= tables, f"tables are missing: {TABLES - tables}"
+    assert tables >= TABLES, f"tables are missing: {TABLES - tables}"
     macros = names("SELECT lower(function_name) FROM duckdb_functions() WHERE schema_name = 'wsdb'")
     views = names("SELECT view_name FROM duckdb_views() WHERE schema_name = 'wsdb'")
     assert {"predict", "labels", "label_matrix", "wsdb_objects"} <= macros

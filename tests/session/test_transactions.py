@@ -133,6 +133,23 @@ def test_a_commit_of_the_users_keeps_statements_of_wsdbs(db: wsdb.Session) -> No
     assert db.execute("FROM kept").fetchall() == [(1,)]
 
 
+def test_a_model_trained_in_a_transaction_predicts_there_and_is_gone_after_a_rollback(db: wsdb.Session) -> None:
+    stored = state(db)
+    db.execute("BEGIN; CREATE MODEL m FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 1, hidden = 4)")
+    query = "SELECT count(*) FROM predict('spam', mails)"
+    assert db.execute(query).fetchall() == [(100,)]
+    with pytest.raises(wsdb.WsdbError, match="WS501"):
+        db.cursor().execute(query)
+    db.execute("ROLLBACK")
+    assert state(db) == stored
+    with pytest.raises(wsdb.WsdbError, match="WS501"):
+        db.execute(query)
+    db.execute("CREATE MODEL m FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 1, hidden = 4)")
+    assert db.execute(query).fetchall() == [(100,)]
+    assert db.cursor().execute(query).fetchall() == [(100,)]
+    invariants(db)
+
+
 def test_a_statement_that_fails_in_a_transaction_of_the_users_never_leaves_half_of_itself(db: wsdb.Session) -> None:
     db.execute("CREATE LF bad FOR TASK spam VOTE 'ham' WHEN number::INTEGER > 3")
     stored = state(db)

@@ -128,10 +128,29 @@ def install(engine: Source) -> PredictFunction:
         function = PredictFunction()
         mark = f"{MARK}{uuid.uuid4().hex}"
         _functions[mark] = function
-        engine.register(FUNCTION, function.registered, RESULT)
-        engine.register(mark, lambda: None, "VARCHAR")
+        _register(engine, FUNCTION, function.registered, RESULT)
+        _register(engine, mark, _nothing, "VARCHAR")
     function.connections[engine.con] = (type(engine), engine.database)
     return function
+
+
+def _register(engine: Source, name: str, function: Any, result: str) -> None:
+    """Register a function on the engine's connection, where the user's open transaction sees it.
+
+    A rollback takes it out of the database again, and DuckDB then refuses the name on that connection for ever: from
+    then on another connection registers it.
+    """
+    try:
+        engine.register(name, function, result)
+    except Exception as error:
+        if "already created" not in str(error):
+            raise
+        with engine.con.cursor() as cursor:
+            type(engine)(cursor).register(name, function, result)
+
+
+def _nothing() -> None:
+    """Stand behind the function that marks a database instance; nobody calls it."""
 
 
 def installed(engine: Source) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from wsdb.catalog.snapshot import Entry
 from wsdb.core.errors import CatalogError, DataError, SpecError, did_you_mean
-from wsdb.core.lf import Python, Select, Votes
+from wsdb.core.lf import LabelingFunction, Python, Select, Votes
 from wsdb.core.specs import FeatureSet, LabelModelSpec
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import SPLITS, Task
@@ -165,6 +165,8 @@ def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None
             parents=parents,
             span=stmt.at("labeling function"),
         )
+        if done == "replaced" or (done == "created" and not spec.enabled):
+            run_labels.store_summary(rooms, task)
         created(rooms, "labeling function", spec.name, done)
 
     run_labels.transact(rooms, work)
@@ -210,7 +212,7 @@ def create_feature_set(stmt: CreateFeatureSet, rooms: Rooms) -> None:
             raise SpecError(
                 "WS312",
                 f'relation {spec.relation} has no column "{name}"',
-                span=stmt.at("column"),
+                span=stmt.at_name("column", name),
                 hint=did_you_mean(name, known.values()),
             )
     spec = replace(spec, columns=tuple(known[name.lower()] for name in spec.columns))
@@ -260,13 +262,19 @@ def drop(stmt: Drop, rooms: Rooms) -> None:
         return
 
     def work() -> None:
+        touched: set[str] = set()
         for entry in doomed:
             rooms.catalog.drop(entry.kind, entry.name)
             if entry.kind == "task":
                 drop_task_state(rooms, entry.name)
-            rooms.trusted_python.discard(entry.name.lower())
+            if isinstance(entry.spec, LabelingFunction):
+                rooms.trusted_python.discard(entry.name.lower())
+                touched.add(entry.spec.task)
             rooms.notice(f"{entry.kind} {entry.name}: dropped")
         snapshot = rooms.catalog.definitions()
+        for name in touched:
+            if snapshot.find("task", name) is not None:
+                run_labels.store_summary(rooms, snapshot.task(name))
         for entry in doomed:
             if entry.kind == "model":
                 model_macros.drop(rooms, entry.name)

@@ -111,14 +111,24 @@ def store_matrix_views(rooms: Rooms, task: Task, step: LabelMatrix) -> None:
     snapshot = rooms.catalog.snapshot()
     names = [column.name for column in step.columns]
     versions = {entry.name.lower(): entry.version for entry in snapshot.entries.values()}
-    owners = {entry.name.lower(): entry.created_by for entry in snapshot.entries.values()}
-    lfs = {lf.name.lower(): lf for lf in snapshot.lfs(task.name)}
     view(rooms, f"rows_{task.name}", rows_select(task))
     view(rooms, f"label_matrix_{task.name}", matrix_select(task, names))
     places = [(column.name, column.lf.name, column.source) for column in step.columns]
     view(rooms, f"label_votes_{task.name}", votes_select(task, places, versions))
     macro(rooms, f"label_matrix_rows_{task.name}", "of_split", matrix_macro(task))
-    columns = [(column.name, column.lf.name) for column in step.columns]
+    store_summary(rooms, task)
+
+
+def store_summary(rooms: Rooms, task: Task) -> None:
+    """Write the macro of lf_summary, where there is a label matrix: its columns, and the disabled functions."""
+    snapshot = rooms.catalog.snapshot()
+    stored = snapshot.matrices.get(task.name.lower())
+    if stored is None:
+        return
+    lfs = {lf.name.lower(): lf for lf in snapshot.lfs(task.name)}
+    owners = {entry.name.lower(): entry.created_by for entry in snapshot.entries.values()}
+    columns = [(column.name, column.lf) for column in stored.columns if column.lf.lower() in lfs]
+    columns = [(name, lf) for name, lf in columns if lfs[lf.lower()].enabled]
     macro(rooms, f"lf_summary_{task.name}", "of_split", summary_macro(task, columns, lfs, owners))
 
 
@@ -265,7 +275,7 @@ def read_labels(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, *, matrix_o
     CatalogError
         WS204 where there is nothing stored yet and the read may not compute it.
     """
-    what = "label matrix" if matrix_only else "labels"
+    what, verb = ("label matrix", "is") if matrix_only else ("labels", "are")
     stored = (snapshot.matrices if matrix_only else snapshot.label_runs).get(task.name.lower()) is not None
     step = plan(rooms, task, matrix_only=matrix_only) if rooms.settings.auto_refresh or stored else None
     if isinstance(step, Reuse):
@@ -274,12 +284,12 @@ def read_labels(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, *, matrix_o
     if reason is None:
         transact(rooms, lambda: run(rooms, plan(rooms, task, matrix_only=matrix_only)))
     elif stored:
-        rooms.notice(f"{what} of task {task.name} are out of date: {reason}")
+        rooms.notice(f"{what} of task {task.name} {verb} out of date: {reason}")
     else:
         target = "LABEL MATRIX" if matrix_only else "LABELS"
         raise CatalogError(
             "WS204",
-            f'{what} of task "{task.name}" are not computed yet: {reason}',
+            f'{what} of task "{task.name}" {verb} not computed yet: {reason}',
             hint=f"REFRESH {target} FOR TASK {task.name}",
         )
 

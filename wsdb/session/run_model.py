@@ -18,7 +18,7 @@ from wsdb.core.task import Task
 from wsdb.parser.render import render
 from wsdb.parser.statements import CreateModel, Statement
 from wsdb.planner.explain import Profile
-from wsdb.planner.matrix import columns_of, labels_hash
+from wsdb.planner.matrix import columns_of, labels_hash, plan_labels
 from wsdb.planner.model import plan_model
 from wsdb.planner.steps import Reuse, Step, Train, walk
 from wsdb.serve.predictor import install
@@ -94,7 +94,7 @@ def feature_columns(
             raise SpecError(
                 "WS312",
                 f'relation {spec.source} has no column "{name}"',
-                span=(at.spans.get("features") or at.span) if at is not None else None,
+                span=at.at_name("column", name) if at is not None else None,
                 hint=did_you_mean(name, (column for column, _ in columns)),
             )
         if name in wanted:
@@ -126,22 +126,21 @@ def plan(
                     span=at.at("relation") if at is not None else None,
                 )
             keys += [key] if key not in keys else []
+    labels: list[Step] = []
     if spec.labels_sql is not None:
-        labels: list[Step] = []
-        hashes = [rooms.engine.rows_hash(f"(\n{spec.labels_sql}\n)", _label_columns(rooms, spec, tasks[0], at))]
-        hashes.append(data_hash(tasks[0]))
+        given = rooms.engine.rows_hash(f"(\n{spec.labels_sql}\n)", _label_columns(rooms, spec, tasks[0], at))
+        hashes = [given, data_hash(tasks[0])]
     else:
-        labels = [run_labels.plan(rooms, task) for task in tasks]
-        hashes = [_labels_hash(rooms, snapshot, task) for task in tasks]
+        hashes = []
+        for task in tasks:
+            lfs = snapshot.lfs(task.name)
+            facts = rooms.engine.inspect(task, lfs)
+            labels.append(plan_labels(task, snapshot, facts))
+            label_model = data_hash(snapshot.label_model(task.name))
+            hashes.append(labels_hash(task, columns_of(lfs, facts), facts, label_model))
     rows = rooms.engine.rows_hash(spec.source, [*keys, *(name for name, _ in features)])
     stored = snapshot.models.get(spec.name.lower())
     return plan_model(spec, tasks, features, labels, hashes, rows, stored, full=full)
-
-
-def _labels_hash(rooms: Rooms, snapshot: CatalogSnapshot, task: Task) -> str:
-    lfs = snapshot.lfs(task.name)
-    facts = rooms.engine.inspect(task, lfs)
-    return labels_hash(task, columns_of(lfs, facts), facts, data_hash(snapshot.label_model(task.name)))
 
 
 def _label_columns(rooms: Rooms, spec: ModelSpec, task: Task, at: Statement | None) -> list[str]:

@@ -140,13 +140,12 @@ def refresh(stmt: Refresh, rooms: Rooms) -> Result:
         return Result()
     tasks = [snapshot.task(stmt.name, stmt.at("task"))] if stmt.name is not None else snapshot.tasks()
     matrix_only = stmt.target == "label matrix"
-    for task in tasks:
-        run_labels.transact(
-            rooms,
-            lambda task=task: run_labels.run(  # type: ignore[misc]
-                rooms, run_labels.plan(rooms, task, full=stmt.full, matrix_only=matrix_only)
-            ),
-        )
+
+    def work() -> None:
+        for task in tasks:
+            run_labels.run(rooms, run_labels.plan(rooms, task, full=stmt.full, matrix_only=matrix_only))
+
+    run_labels.transact(rooms, work)
     return Result()
 
 
