@@ -14,8 +14,9 @@ CREATE TABLE IF NOT EXISTS wsdb.settings (name VARCHAR, value VARCHAR);
 
 -- Objects as they are now: one row per task, labeling function, label model, feature set and model.
 -- `sql` is the canonical CREATE statement; data_hash changes with its meaning, metadata_hash with its comment.
+-- `id` is kind:name in lower case: of two sessions that make one object at once, one fails.
 CREATE TABLE IF NOT EXISTS wsdb.objects (
-    kind VARCHAR, name VARCHAR, version INTEGER, task VARCHAR, sql VARCHAR, comment VARCHAR,
+    id VARCHAR PRIMARY KEY, kind VARCHAR, name VARCHAR, version INTEGER, task VARCHAR, sql VARCHAR, comment VARCHAR,
     data_hash VARCHAR, metadata_hash VARCHAR, created_at TIMESTAMP, created_by VARCHAR
 );
 

@@ -88,6 +88,10 @@ EXAMPLES: dict[str, Example] = {
         "SELECT * FROM predict('detector@7', comments);",
         before=TRAINED,
     ),
+    "WS208": Example(
+        "Two sessions wrote the same object or the same task's state at the same time; one of them succeeded, and this "
+        "one changed nothing."
+    ),
     "WS301": Example(
         "The labels or the key of a task do not make a task: fewer than two labels, a label twice, a BINARY task "
         "with three, a key column twice.",
@@ -251,6 +255,10 @@ EXAMPLES: dict[str, Example] = {
         "is met by programs that call wsdb.model themselves."
     ),
     "WS510": Example("A prediction macro names a model version whose tensors are not in the database that is open."),
+    "WS511": Example(
+        "The weights of a model stopped being finite numbers while it was trained: the steps were too large. "
+        "A smaller lr helps."
+    ),
     "WS601": Example("Another process holds the database file. DuckDB lets one process write, or many read."),
     "WS602": Example("The file is not a DuckDB database, or is damaged."),
     "WS603": Example("The file was written by a version of wsdb with another layout of schema wsdb."),

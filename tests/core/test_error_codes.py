@@ -48,8 +48,9 @@ def test_every_code_that_sql_raises_is_pinned_in_a_test_file() -> None:
     files = [path for path in (ROOT / "tests" / "sql").rglob("*.test*") if path.is_file()]
     pinned = {code for path in files for code in re.findall(r"Error \[(WS\d{3})\]", path.read_text(encoding="utf-8"))}
     opened = {"WS601", "WS602", "WS603"}  # raised while a file is opened, before there is a session
-    assert own - pinned - opened == set()
-    assert opened - {"WS601"} <= codes("tests", ".py")
+    at_once = {"WS208"}  # needs two sessions
+    assert own - pinned - opened - at_once == set()
+    assert (opened | at_once) - {"WS601"} <= codes("tests", ".py")
 
 
 def test_the_lists_above_hold_no_code_that_is_gone() -> None:

@@ -247,4 +247,4 @@ def test_another_type_of_the_same_family_is_read() -> None:
 )
 def test_strings_are_categories_where_short_values_come_back(values: list[str | None], kind: str) -> None:
     table = pa.table({"s": pa.array(values, pa.string())})
-    assert choose_kinds([("s", "VARCHAR")], table)[0].kind == kind
+    assert choose_kinds([("s", "VARCHAR")], table)[0][0].kind == kind

@@ -41,7 +41,7 @@ def test_a_batch_without_labels_for_a_task_costs_nothing_and_moves_nothing() -> 
     assert logits.grad is not None and logits.grad.tolist() == [[0, 0]]
 
 
-def test_sharpening_raises_to_a_power_and_normalises() -> None:
+def test_sharpening_raises_to_a_power_and_normalizes() -> None:
     # 0.8^2 : 0.2^2 = 16 : 1
     np.testing.assert_allclose(sharpen_labels(np.array([[0.8, 0.2]]), 2.0), [[16 / 17, 1 / 17]])
 

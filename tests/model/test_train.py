@@ -78,7 +78,7 @@ def test_training_leaves_the_global_generator_and_the_threads_alone(rng: np.rand
 
 
 def test_a_task_with_few_labels_does_not_see_the_rows_of_the_other(rng: np.random.Generator) -> None:
-    # Rows 0 … 299 are labelled for tone only, the rest for length only; the two parts share no word.
+    # Rows 0 … 299 are labeled for tone only, the rest for length only; the two parts share no word.
     # On the first part the head of length must say nothing beyond its bias: the same for all rows.
     texts, _, labels = reviews(300, rng)
     others = [f"{'long' if i % 2 else 'short'} item" for i in range(60)]
@@ -257,3 +257,42 @@ def test_a_key_of_any_type_holds_a_tenth_of_the_rows_out(keys: list[object], rng
     trained = fit(rows_of({"body": texts}, {"tone": labels.tolist()}, keys), TrainSpec(epochs=1, buckets_bits=12))
     assert 15 <= trained.rows["tone"]["valid"] <= 48
     assert sum(trained.rows["tone"].values()) == 300
+
+
+def test_too_few_held_out_rows_are_trained_on(rng: np.random.Generator) -> None:
+    trained = fit(review_table(100, rng))
+    assert trained.rows["tone"] == {"train": 100, "valid": 0}
+    assert any("are trained on" in notice for notice in trained.notices)
+
+
+def test_the_user_decides_between_text_and_categories(rng: np.random.Generator) -> None:
+    bodies = ["fine film", "poor film", "great seat", "bad seat"] * 30
+    table = rows_of({"body": bodies}, {"tone": [[0.9, 0.1], [0.1, 0.9]] * 60})
+    kinds = {
+        option: fit(table, TrainSpec(epochs=1, **({option: ("BODY",)} if option else {})))
+        for option in ("", "text", "categories")
+    }
+    assert [run.manifest["features"][0]["kind"] for run in kinds.values()] == ["category", "text", "category"]
+    assert [any("text = ['body']" in notice for notice in run.notices) for run in kinds.values()] == [
+        True,
+        False,
+        False,
+    ]
+    assert json.loads(json.dumps(kinds["text"].manifest)) == kinds["text"].manifest
+
+
+def test_labels_that_always_favor_one_class_give_a_notice(rng: np.random.Generator) -> None:
+    texts, _, labels = reviews(60, rng)
+    one_sided = np.stack([labels.max(axis=1), labels.min(axis=1)], axis=1).tolist()
+    assert any("favors good" in notice for notice in fit(rows_of({"body": texts}, {"tone": one_sided})).notices)
+    assert not any("favors" in notice for notice in fit(rows_of({"body": texts}, {"tone": labels.tolist()})).notices)
+
+
+def test_a_torso_without_dense_columns_sees_no_junk(rng: np.random.Generator) -> None:
+    values = rng.choice(["a", "b", "c"], 200).tolist()
+    table = rows_of({"body": values}, {"tone": [[0.9, 0.1] if v == "a" else [0.1, 0.9] for v in values]})
+    trained = fit(table, TrainSpec(epochs=3))
+    assert trained.manifest["hidden"] == 64
+    found = [predict(trained, {"body": ["a", "b"]})["tone"] for _ in range(20)]
+    assert all(np.array_equal(found[0], again) for again in found)
+    assert found[0].argmax(axis=1).tolist() == [0, 1]

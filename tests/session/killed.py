@@ -64,7 +64,8 @@ ROUNDS: dict[str, list[str]] = {
     "model": [f"CREATE MODEL second {MODEL}", "DROP MODEL second"],
     "refresh of a model": ["REFRESH MODEL filter FULL"],
     "drop cascade": [
-        f"CREATE {EXTRA}; CREATE LF odd FOR TASK extra AS CASE WHEN id % 2 = 1 THEN 'a' ELSE 'b' END",
+        f"CREATE {EXTRA}",
+        "CREATE LF odd FOR TASK extra AS CASE WHEN id % 2 = 1 THEN 'a' ELSE 'b' END",
         "CREATE MODEL third FOR TASK extra FROM mails FEATURES (body) WITH (epochs = 1, hidden = 4, buckets_bits = 8)",
         "DROP TASK extra CASCADE",
     ],

@@ -213,8 +213,19 @@ class Catalog:
             )
         else:
             self._con.execute(
-                f"INSERT INTO {self.table('objects')} VALUES (?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
-                [kind, spec.name, version, task, text, spec.comment, data, metadata, owner],
+                f"INSERT INTO {self.table('objects')} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
+                [
+                    f"{kind}:{spec.name.lower()}",
+                    kind,
+                    spec.name,
+                    version,
+                    task,
+                    text,
+                    spec.comment,
+                    data,
+                    metadata,
+                    owner,
+                ],
             )
         parent_hash = digest(
             *(found.data_hash for of, name in parents if (found := snapshot.find(of, name)) is not None)

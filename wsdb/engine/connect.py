@@ -47,7 +47,7 @@ def _explained(path: str, error: duckdb.Error) -> WsdbError | duckdb.Error:
     if not isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException):
         return error
     text = str(error)
-    if "lock" in text:
+    if "Could not set lock" in text or "Conflicting lock" in text:
         holder = HOLDER.search(text)
         who = f" by process {holder[2]} ({holder[1]})" if holder else ""
         return StorageError(

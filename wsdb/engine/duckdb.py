@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from wsdb.core.errors import CatalogError
 from wsdb.core.lf import LabelingFunction
 from wsdb.core.matrix import VotePatterns
 from wsdb.core.span import Span
@@ -28,6 +29,7 @@ from wsdb.planner.matrix import bits, per_word
 from wsdb.planner.steps import Column, LabelMatrix, Pack
 
 BATCH_ROWS = 65_536
+CONFLICT = re.compile(r"conflict|duplicate key|altered", re.IGNORECASE)
 
 
 class DuckDBEngine:
@@ -66,6 +68,11 @@ class DuckDBEngine:
         """Commit what is done inside, or none of it; inside the user's own transaction, leave that to the user.
 
         Yields whether the transaction is its own.
+
+        Raises
+        ------
+        CatalogError
+            WS208 where another session wrote the same thing at the same time.
         """
         if self._in_transaction():
             yield False
@@ -73,10 +80,17 @@ class DuckDBEngine:
         self.con.execute("BEGIN TRANSACTION")
         try:
             yield True
-        except BaseException:
+            self.con.execute("COMMIT")
+        except BaseException as error:
             self._end("ROLLBACK")
+            if isinstance(error, duckdb.TransactionException) and CONFLICT.search(str(error)):
+                first = str(error).splitlines()[0]
+                raise CatalogError(
+                    "WS208",
+                    f"another session changed the same thing at the same time (conflict): {first}",
+                    hint="nothing was changed here; run the statement again",
+                ) from error
             raise
-        self.con.execute("COMMIT")
 
     def _in_transaction(self) -> bool:
         """Return whether the user has begun a transaction: outside of one, every statement has one of its own.

@@ -190,7 +190,7 @@ class NumberFit:
         return (len(self.edges) + 2,)
 
     def apply(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Slots int32 (n, 1); dense float32 (n, 1), standardised and clipped to 5 deviations, NULL 0."""
+        """Slots int32 (n, 1); dense float32 (n, 1), standardized and clipped to 5 deviations, NULL 0."""
         missing = np.isnan(values)
         slot = np.where(missing, 0, 1 + np.searchsorted(np.array(self.edges), values, side="right"))
         return slot.astype(np.int32)[:, None], _standard(values, self.mean, self.std)[:, None]
@@ -213,7 +213,7 @@ class TimestampFit:
         return cls(float(days.mean()), _spread(days)) if len(days) else cls(0.0, 1.0)
 
     def apply(self, micros: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Slots int32 (n, 3); dense float32 (n, 1), the day standardised, NULL 0."""
+        """Slots int32 (n, 3); dense float32 (n, 1), the day standardized, NULL 0."""
         missing = np.isnan(micros)
         whole = np.where(missing, 0, micros).astype(np.int64)
         day = whole // _DAY

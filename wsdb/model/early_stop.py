@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from wsdb.core.errors import ModelError
 from wsdb.model.backend import torch
 from wsdb.model.network import Network
 from wsdb.model.spec import TaskTarget
@@ -17,28 +19,46 @@ class BestWeights:
         alone = network.torso is None
         self.groups = [[t] for t in range(len(tasks))] if alone else [list(range(len(tasks)))]
         self.parts: list[torch.nn.Module] = list(network.heads) if alone else [network]
-        self.best = [(float("inf"), 0)] * len(self.parts)
+        self.best = [(math.inf, 0)] * len(self.parts)
         self.states: list[dict[str, torch.Tensor]] = [{}] * len(self.parts)
 
-    def see(self, epoch: int, losses: Sequence[float | None], *, patience: int) -> bool:
+    def see(self, epoch: int, losses: Sequence[float | None], *, patience: int, early: bool = True) -> bool:
         """Keep what became better, and return whether all tasks have stopped.
 
-        A group without held-out rows keeps its last weights and never stops.
+        A group without held-out rows, and every group unless `early`, keeps its last weights and never stops.
         """
         running = False
         for g, group in enumerate(self.groups):
             known = [(losses[t], self.tasks[t].weight) for t in group if losses[t] is not None]
             total = sum(loss * weight for loss, weight in known if loss is not None)
-            if not known or total < self.best[g][0]:
-                self.best[g] = (total if known else float("inf"), epoch)
+            latest = not early or not known
+            if latest or total < self.best[g][0]:
+                self.best[g] = (math.inf if latest else total, epoch)
                 self.states[g] = {name: tensor.clone() for name, tensor in self.parts[g].state_dict().items()}
             running |= epoch - self.best[g][1] < patience
         return not running
 
     def restore(self) -> dict[str, int]:
-        """Put the kept weights back; return the epoch of each task."""
+        """Put the kept weights back; return the epoch of each task.
+
+        Raises
+        ------
+        ModelError  WS511 if no epoch had a finite held-out loss.
+        """
         chosen: dict[str, int] = {}
         for part, state, (_, epoch), group in zip(self.parts, self.states, self.best, self.groups, strict=True):
+            if not state:
+                raise diverged(self.tasks[group[0]].name)
             part.load_state_dict(state)
             chosen |= {self.tasks[t].name: epoch for t in group}
         return chosen
+
+
+def diverged(task: str) -> ModelError:
+    """Return the error for weights or logits that are not finite."""
+    return ModelError(
+        "WS511",
+        f"training of task {task} diverged: its weights are no longer finite",
+        hint="lower lr, for example WITH (lr = 0.05)",
+        task=task,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,11 +88,16 @@ class Encoder:
 
     @classmethod
     def fit(
-        cls, features: Sequence[tuple[str, str]], table: pa.Table, hashing: Hashing, min_rows: int
+        cls,
+        features: Sequence[tuple[str, str]],
+        table: pa.Table,
+        hashing: Hashing,
+        min_rows: int,
+        chosen: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[Encoder, EncodedBatch, list[str]]:
         """Choose kinds and fit statistics on all rows of `table`; also return its rows encoded, and notices.
 
-        Text buckets of fewer than `min_rows` rows are dropped.
+        Text buckets of fewer than `min_rows` rows are dropped; columns in `chosen` have the kind given there.
 
         Raises
         ------
@@ -101,8 +107,8 @@ class Encoder:
         for name, _ in features:
             if name not in table.column_names:
                 raise ModelError("WS504", f"the training rows have no column {name}", column=name)
-        specs = choose_kinds(features, table)
-        raws, fits, notices = [], [], []
+        specs, notices = choose_kinds(features, table, chosen)
+        raws, fits = [], []
         for spec in specs:
             column = table.column(spec.name)
             chunks = column.chunks or [pa.array([], column.type)]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from wsdb.core.errors import ModelError
+from wsdb.core.errors import ModelError, SpecError, did_you_mean
 
 KINDS = ("text", "category", "number", "boolean", "timestamp", "vector")
 SUPPORTED = "VARCHAR, ENUM, BOOLEAN, numbers, DATE, TIMESTAMP, and lists or arrays of numbers"
@@ -33,6 +33,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
 
 _CATEGORY_VALUES = 256
 _CODE_VALUES = 65_536
+_SURE = 4  # a category whose values come back less often is a close call
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,39 +81,93 @@ def family(name: str, duckdb_type: str) -> str:
     return found
 
 
-def choose_kinds(features: Sequence[tuple[str, str]], table: pa.Table) -> tuple[FeatureSpec, ...]:
+def choose_kinds(
+    features: Sequence[tuple[str, str]], table: pa.Table, chosen: Mapping[str, str] = MappingProxyType({})
+) -> tuple[tuple[FeatureSpec, ...], list[str]]:
     """Decide the kind of every column; what is not a string follows from its type, ENUM is a category.
 
     A VARCHAR column with n values that are not NULL and d distinct ones is a category if its values look like
     names or codes that come back: on average at most 3 words and 32 bytes, and either d <= 256 and n >= 2 d,
     or one word at most, d <= 65,536 and n >= 5 d. It is text otherwise. The rule reads all rows, so their
-    order has no influence.
+    order has no influence. A column in `chosen` has the kind given there. Also return notices: a category whose
+    values are mostly of several words, or come back fewer than four times, may be meant as text.
     """
-    specs = []
+    specs, notices = [], []
     for name, duckdb_type in features:
         kind = family(name, duckdb_type)
         if kind == "string":
             enum = duckdb_type.strip().upper().startswith("ENUM")
-            kind = "category" if enum or _comes_back(table.column(name)) else "text"
+            kind = "category" if enum else chosen.get(name, "")
+            if not kind:
+                kind, notice = _text_or_category(name, table.column(name))
+                notices.extend(notice)
         specs.append(FeatureSpec(name, duckdb_type, kind))
-    return tuple(specs)
+    return tuple(specs), notices
 
 
-def _comes_back(column: pa.ChunkedArray) -> bool:
+def chosen_kinds(
+    features: Sequence[tuple[str, str]], text: Sequence[str] | None, categories: Sequence[str] | None
+) -> dict[str, str]:
+    """Return the kinds that the options text and categories choose, by column.
+
+    Raises
+    ------
+    SpecError  WS307 for a column that is no feature, or not a VARCHAR.
+    """
+    types = {name.lower(): (name, kind) for name, kind in features}
+    found = {}
+    for option, kind, names in (("text", "text", text), ("categories", "category", categories)):
+        for given in names or ():
+            if given.lower() not in types:
+                raise SpecError(
+                    "WS307",
+                    f"option {option} names column {given}, which is not a feature of the model",
+                    hint=did_you_mean(given, [name for name, _ in features])
+                    or f"features are {', '.join(name for name, _ in features)}",
+                    option=option,
+                )
+            name, duckdb_type = types[given.lower()]
+            if family(name, duckdb_type) != "string" or duckdb_type.strip().upper().startswith("ENUM"):
+                raise SpecError(
+                    "WS307",
+                    f"option {option} names column {name} of type {duckdb_type}; it takes VARCHAR columns",
+                    hint=f"cast it in the model's SELECT: {name}::VARCHAR",
+                    option=option,
+                )
+            found[name] = kind
+    return found
+
+
+def _text_or_category(name: str, column: pa.ChunkedArray) -> tuple[str, list[str]]:
+    """Return the kind of a VARCHAR column and, where it is a close call, a notice."""
+    n, d, blanks = _comes_back(column)
+    if not d:
+        return "text", []
+    if blanks < n and n >= _SURE * d:
+        return "category", []
+    return "category", [
+        f"column {name} is read as a category of {d:,} values in {n:,} rows; "
+        f"to read its words write text = ['{name}'], to keep it so categories = ['{name}']"
+    ]
+
+
+def _comes_back(column: pa.ChunkedArray) -> tuple[int, int, int]:
+    """Return the numbers of values, of distinct values (0 if they are text) and of blanks in them."""
     chunks = [chunk.dictionary_decode() if pt.is_dictionary(chunk.type) else chunk for chunk in column.chunks]
     chunks = [chunk for chunk in chunks if pt.is_string(chunk.type) or pt.is_large_string(chunk.type)]
     n = sum(len(chunk) - chunk.null_count for chunk in chunks)
     size = sum(pc.sum(pc.binary_length(chunk)).as_py() or 0 for chunk in chunks)
     blanks = sum(pc.sum(pc.count_substring(chunk, " ")).as_py() or 0 for chunk in chunks)
     if n == 0 or size > 32 * n or blanks > 2 * n:
-        return False
+        return n, 0, blanks
     distinct: set[str] = set()
     for chunk in chunks:
         distinct.update(pc.unique(chunk.drop_null()).to_pylist())
         if len(distinct) > _CODE_VALUES:
-            return False
+            return n, 0, blanks
     d = len(distinct)
-    return (d <= _CATEGORY_VALUES and n >= 2 * d) or (blanks == 0 and n >= 5 * d)
+    category = (d <= _CATEGORY_VALUES and n >= 2 * d) or (blanks == 0 and n >= 5 * d)
+    return n, d if category else 0, blanks
 
 
 def check_column(spec: FeatureSpec, column: pa.Array) -> pa.Array:

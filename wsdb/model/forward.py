@@ -96,7 +96,7 @@ def _block(weights: Weights, batch: EncodedBatch) -> np.ndarray:
         if weights.torso_categories is not None:
             first += weights.torso_categories[batch.categories].sum(axis=1)  # [b, h]
         hidden = np.maximum(_affine(np.maximum(first, 0), weights.second, weights.second_bias), 0)  # [b, h]
-        dense = np.concatenate([dense, hidden], axis=1)  # [b, d + h]
+        dense = np.concatenate([dense, hidden], axis=1) if dense.shape[1] else hidden  # [b, d + h]
     scores = _affine(dense, weights.dense, weights.bias).astype(np.float64)  # [b, K]
     if len(weights.categories):
         scores += weights.categories[batch.categories].sum(axis=1)  # [b, K]
@@ -107,7 +107,10 @@ def _block(weights: Weights, batch: EncodedBatch) -> np.ndarray:
 
 def _affine(inputs: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """Return inputs @ weight + bias. einsum, not BLAS: its threads fight with those of the database for the cores."""
-    product = np.einsum("bi,io->bo", inputs, weight)
+    if inputs.shape[1] == 0:
+        product = np.zeros((len(inputs), weight.shape[1]), np.float32)
+    else:
+        product = np.einsum("bi,io->bo", inputs, weight)
     return product if bias is None else product + bias
 
 

@@ -50,7 +50,7 @@ def hash_ngrams(texts: pa.Array, *, bits: int, word_ngrams: int, char_ngrams: tu
     ----------
     texts : string array of length n; NULL and the empty string have no n-grams
     bits : the table has 2**bits buckets
-    word_ngrams : 1 … word_ngrams neighbouring tokens make a gram
+    word_ngrams : 1 … word_ngrams neighboring tokens make a gram
     char_ngrams : (shortest, longest) character grams inside a word, in characters; (0, 0) for none
 
     Returns

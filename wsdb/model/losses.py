@@ -24,7 +24,7 @@ def expected_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights:
 
 
 def sharpen_labels(probabilities: np.ndarray, power: float, *, hard: bool = False) -> np.ndarray:
-    """Return p^power, normalised, float64 (n, k); `hard` gives all to the first likeliest label."""
+    """Return p^power, normalized, float64 (n, k); `hard` gives all to the first likeliest label."""
     if hard:
         return np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
     raised = (probabilities / probabilities.max(axis=1, keepdims=True)) ** power  # no underflow of the largest

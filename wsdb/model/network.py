@@ -47,7 +47,9 @@ class Affine(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(weight)))  # [out]
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Map float32 [b, in] to [b, out]."""
+        """Map float32 [b, in] to [b, out]; without inputs every row is the bias."""
+        if inputs.shape[1] == 0:
+            return self.bias.expand(len(inputs), -1)
         return inputs @ self.weight.T + self.bias
 
 
@@ -79,7 +81,9 @@ class Head(nn.Module):
 
     def forward(self, inputs: Inputs, hidden: torch.Tensor | None) -> torch.Tensor:
         """Return logits, float32 [b, k]."""
-        dense = inputs.dense if hidden is None else torch.cat([inputs.dense, hidden], dim=1)  # [b, d + h]
+        dense = inputs.dense  # [b, d]
+        if hidden is not None:
+            dense = torch.cat([dense, hidden], dim=1) if dense.shape[1] else hidden  # [b, d + h]
         logits = self.dense(dense)  # [b, k]
         if self.text is not None:
             logits = logits + self.text(inputs.slots, inputs.offsets, per_sample_weights=inputs.values)  # [b, k]

@@ -20,6 +20,7 @@ from wsdb.model.spec import TaskTarget, TrainSpec
 
 KEY = "__key"
 LABEL_PREFIX = "__p_"
+_MIN_HELD_OUT = 20  # fewer held-out labels than this say nothing about when to stop, nor about calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,12 @@ class TaskRows:
 
     Attributes
     ----------
-    probabilities : float64 array of shape (n, k); rows of unlabelled rows are uniform
-    labelled : bool array of shape (n,)
+    probabilities : float64 array of shape (n, k); rows of unlabeled rows are uniform
+    labeled : bool array of shape (n,)
     """
 
     probabilities: np.ndarray
-    labelled: np.ndarray
+    labeled: np.ndarray
 
 
 def hash_keys(column: pa.ChunkedArray) -> np.ndarray:
@@ -64,7 +65,7 @@ def read_task(task: TaskTarget, table: pa.Table) -> TaskRows:
 
     Raises
     ------
-    ModelError  WS505 without any labelled row, WS506 if a single class has all the probability, WS509 if the
+    ModelError  WS505 without any labeled row, WS506 if a single class has all the probability, WS509 if the
         column is missing or holds something else than k numbers from 0 up.
     """
     k = len(task.labels)
@@ -73,11 +74,11 @@ def read_task(task: TaskTarget, table: pa.Table) -> TaskRows:
         raise ModelError("WS509", f"the training rows have no label column {name}", task=task.name)
     column = table.column(name).combine_chunks()
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    labelled = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
-    if not labelled.any():
+    labeled = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
+    if not labeled.any():
         raise ModelError(
             "WS505",
-            f"task {task.name} has no labelled row to train on",
+            f"task {task.name} has no labeled row to train on",
             hint="its labeling functions all abstain on these rows",
             task=task.name,
         )
@@ -98,16 +99,47 @@ def read_task(task: TaskTarget, table: pa.Table) -> TaskRows:
             "WS509", f"column {name} must hold probabilities: numbers from 0 up, not all 0", task=task.name
         )
     probabilities = np.full((len(column), k), 1 / k)
-    probabilities[labelled] = numbers / total
-    mass = probabilities[labelled].sum(axis=0)
+    probabilities[labeled] = numbers / total
+    mass = probabilities[labeled].sum(axis=0)
     if (mass > 1e-9 * mass.sum()).sum() < 2:
         raise ModelError(
             "WS506",
-            f"every labelled row of task {task.name} is {task.labels[int(mass.argmax())]}: nothing to learn",
+            f"every labeled row of task {task.name} is {task.labels[int(mass.argmax())]}: nothing to learn",
             hint="add labeling functions that vote for the other classes",
             task=task.name,
         )
-    return TaskRows(probabilities, labelled)
+    return TaskRows(probabilities, labeled)
+
+
+def one_sided(task: TaskTarget, rows: TaskRows) -> list[str]:
+    """Return a notice if one label is the likeliest, ties counting for it, of all labeled rows."""
+    known = rows.probabilities[rows.labeled]
+    always = (known >= known.max(axis=1, keepdims=True)).all(axis=0)
+    if not always.any() or always.all():
+        return []
+    return [
+        f"task {task.name}: every labeled row favors {task.labels[int(always.argmax())]}; "
+        "add labeling functions that vote for the other classes"
+    ]
+
+
+def held_out_rows(
+    tasks: Sequence[TaskTarget], labels: Sequence[TaskRows], keys: np.ndarray, spec: TrainSpec
+) -> tuple[list[np.ndarray], list[str]]:
+    """Return which rows each task holds out, bool (n,) each, and notices; too few are trained on instead."""
+    out = hold_out(keys, spec.valid_share)
+    masks, notices = [], []
+    for task, rows in zip(tasks, labels, strict=True):
+        mask = out & rows.labeled
+        found = int(mask.sum())
+        if spec.valid_share > 0 and (found < _MIN_HELD_OUT or found == rows.labeled.sum()):
+            notices.append(
+                f"task {task.name}: {found} held-out labels are too few to stop early or to calibrate on; "
+                "they are trained on"
+            )
+            mask = np.zeros_like(mask)
+        masks.append(mask)
+    return masks, notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +155,21 @@ class TrainingLabels:
     labels: np.ndarray
     weights: np.ndarray
 
+    def without(self, rows: np.ndarray) -> TrainingLabels:
+        """Return the same labels with weight 0 where bool (n,) `rows` is true."""
+        return TrainingLabels(self.labels, np.where(rows, np.float32(0), self.weights))
+
 
 def training_labels(task: TaskTarget, rows: TaskRows, spec: TrainSpec, sharpen: float) -> TrainingLabels:
     """Sharpen and weigh the labels of one task, as the options of `spec` say."""
     labels = sharpen_labels(rows.probabilities, sharpen, hard=spec.loss == "hard")
-    weights = rows.labelled.astype(np.float64)
+    weights = rows.labeled.astype(np.float64)
     if spec.class_weights == "balanced":
-        weights[rows.labelled] = balanced_weights(labels[rows.labelled])
+        weights[rows.labeled] = balanced_weights(labels[rows.labeled])
     if spec.uncovered == "prior":
-        prior = np.array(task.balance) if task.balance is not None else rows.probabilities[rows.labelled].mean(axis=0)
-        labels[~rows.labelled] = prior
-        weights[~rows.labelled] = 1.0
+        prior = np.array(task.balance) if task.balance is not None else rows.probabilities[rows.labeled].mean(axis=0)
+        labels[~rows.labeled] = prior
+        weights[~rows.labeled] = 1.0
     return TrainingLabels(labels.astype(np.float32), weights.astype(np.float32))
 
 

@@ -50,7 +50,7 @@ class Option:
     Attributes
     ----------
     name : as written in SQL
-    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN or VARCHAR
+    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR or VARCHAR[]; a list may be NULL, for none
     default : value where the option is not given
     description : one line
     choices : words allowed in place of (numbers) or as (VARCHAR) the value
@@ -72,6 +72,8 @@ class Option:
             return f"one of {words}"
         if self.type == "BOOLEAN":
             return "true or false"
+        if self.type == "VARCHAR[]":
+            return "a list of names, as in ['a', 'b']"
         kind = "a whole number" if self.type == "INTEGER" else "a number"
         numbers = f"{kind} from {self.low:g}" + (f" to {self.high:g}" if self.high is not None else " up")
         return f"{numbers}, or {words}" if words else numbers
@@ -82,6 +84,8 @@ class Option:
             return value.lower()
         if self.type == "BOOLEAN" and isinstance(value, bool):
             return value
+        if self.type == "VARCHAR[]" and (value is None or _names(value)):
+            return tuple(value) if value else None
         if self.type in ("INTEGER", "DOUBLE") and not isinstance(value, (str, bool)):
             number = _number(value, whole=self.type == "INTEGER")
             if (
@@ -96,6 +100,10 @@ class Option:
             option=self.name,
             value=value,
         )
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
 def _number(value: Any, *, whole: bool) -> int | float | None:
@@ -127,7 +135,13 @@ class TrainSpec:
         high=65536,
         choices=("auto",),
     )
-    lr: float = _option(0.5, "step size of Adagrad for sparse inputs; dense inputs use a tenth", low=1e-6, high=100)
+    lr: float | str = _option(
+        "auto",
+        "step size of Adagrad for sparse inputs; dense inputs use a tenth; auto is 0.125 with a shared layer, else 0.5",
+        low=1e-6,
+        high=100,
+        choices=("auto",),
+    )
     seed: int = _option(0, "seed of the order of rows, of dropout and of first weights", low=0, high=2**31 - 1)
     hidden: int | str = _option(
         "auto",
@@ -137,7 +151,7 @@ class TrainSpec:
         choices=("auto",),
     )
     buckets_bits: int = _option(18, "each text column hashes into 2^buckets_bits buckets", low=8, high=24)
-    word_ngrams: int = _option(2, "longest run of neighbouring words that makes a text feature", low=1, high=4)
+    word_ngrams: int = _option(2, "longest run of neighboring words that makes a text feature", low=1, high=4)
     char_ngrams: str = _option(
         "none",
         "lengths of the character runs inside words that make text features",
@@ -147,7 +161,7 @@ class TrainSpec:
     sharpen: float | str = _option(
         "auto", "labels are raised to this power before training", low=0.1, high=100, choices=("auto",)
     )
-    valid_share: float = _option(0.1, "share of labelled rows held out, chosen by key", low=0, high=0.5)
+    valid_share: float = _option(0.1, "share of labeled rows held out, chosen by key", low=0, high=0.5)
     patience: int = _option(3, "epochs without a better held-out loss before a task stops", low=1, high=1000)
     early_stop: bool = _option(True, "keep the epoch of the best held-out loss")
     calibrate: str = _option("temperature", "calibration on the held-out labels", choices=("temperature", "none"))
@@ -157,17 +171,26 @@ class TrainSpec:
     class_weights: str = _option("none", "weigh rows by the rarity of their class", choices=("none", "balanced"))
     uncovered: str = _option("drop", "rows without a label: dropped, or taught the prior", choices=("drop", "prior"))
     dropout: float = _option(0.0, "share of inputs hidden at random while training", low=0, high=0.9)
-    weight_decay: float = _option(2e-4, "L2 penalty", low=0, high=10)
+    weight_decay: float | str = _option(
+        "auto", "L2 penalty; auto is larger for tables of few rows", low=0, high=10, choices=("auto",)
+    )
     device: str = _option("auto", "where to train", choices=("auto", "cpu", "cuda", "mps"))
     loss: str = _option("soft", "train on probabilities, or on the likeliest label", choices=("soft", "hard"))
     deterministic: bool = _option(True, "same data, seed, machine and threads give the same bits")
+    text: tuple[str, ...] | None = _option(None, "VARCHAR columns to read as text, whatever their values")
+    categories: tuple[str, ...] | None = _option(None, "VARCHAR columns to read as categories, whatever their values")
 
     def __post_init__(self) -> None:
         for option in OPTIONS.values():
             object.__setattr__(self, option.name, option.read(getattr(self, option.name)))
+        both = sorted(set(self.text or ()) & set(self.categories or ()))
+        if both:
+            raise SpecError(
+                "WS307", f"column {both[0]} is named by both options text and categories", option="categories"
+            )
 
 
-_SQL_TYPES = {"int": "INTEGER", "float": "DOUBLE", "bool": "BOOLEAN", "str": "VARCHAR"}
+_SQL_TYPES = {"int": "INTEGER", "float": "DOUBLE", "bool": "BOOLEAN", "str": "VARCHAR", "tuple[str,": "VARCHAR[]"}
 
 OPTIONS: Mapping[str, Option] = MappingProxyType(
     {

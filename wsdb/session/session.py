@@ -49,6 +49,7 @@ class Session:
     def __init__(self, connection: Any, *, owned: bool = True, share: Rooms | None = None) -> None:
         self.connection = connection
         self._owned = owned
+        self._has_functions = False
         engine = DuckDBEngine(connection)
         if share is not None:
             engine.database = share.engine.database
@@ -115,10 +116,17 @@ class Session:
             if at:
                 self._complete()
             if piece.ours:
-                answer = self._show(execute(piece.parse(), self._rooms), relation and last, frame)
+                answer = self._show(self._execute(piece), relation and last, frame)
             else:
                 answer = self._pass(piece, parameters, relation and last, frame, bound if last else {})
         return answer
+
+    def _execute(self, piece: Piece) -> Result:
+        """Run a statement of wsdb's; the first one that stores something brings the table functions."""
+        result = execute(piece.parse(), self._rooms)
+        if not self._has_functions:
+            self._ready()
+        return result
 
     def _complete(self) -> None:
         """Let go of the result of the statement before: DuckDB 2 makes no relation while one is open."""
@@ -184,7 +192,7 @@ class Session:
         self._rooms.notices.clear()
         frame = sys._getframe(1)
         if piece.ours:
-            return self._show(execute(piece.parse(), self._rooms), True, frame)
+            return self._show(self._execute(piece), True, frame)
         return self._pass(piece, None, True, frame, {})
 
     def cursor(self) -> Session:
@@ -194,11 +202,18 @@ class Session:
     duplicate = cursor
 
     def _ready(self) -> Session:
-        """Give the connection the table functions where the database has stored what they read."""
+        """Give the connection the table functions where the database has stored what they read.
+
+        Inside a transaction of the user's a rollback would take them away, and other connections would have to wait for
+        its end: there each read brings what it needs.
+        """
         catalog = self._rooms.catalog
         if catalog.exists():
             catalog.create()
-            reads.install_functions(self._rooms)
+            with self._rooms.engine.transaction() as own:
+                if own:
+                    reads.install_functions(self._rooms)
+            self._has_functions = own
         return self
 
     def close(self) -> None:
