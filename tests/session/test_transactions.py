@@ -197,10 +197,6 @@ def test_two_sessions_that_refresh_at_once_succeed_or_say_that_they_are_in_each_
     assert db.execute("SELECT count(*) FROM labels('spam')").fetchall() == [(100,)]
 
 
-@pytest.mark.xfail(
-    reason="wsdb.session.rooms.Rooms.writing: two sessions may insert one object at once; nothing makes them conflict",
-    strict=True,
-)
 def test_two_sessions_that_make_objects_at_once_make_each_of_them_once(db: wsdb.Session) -> None:
     other = db.cursor()
     raised = in_threads(
@@ -261,9 +257,6 @@ def test_a_file_of_another_kind_says_so(tmp_path: Path) -> None:
     assert caught.value.code == "WS602"
 
 
-@pytest.mark.xfail(
-    reason="wsdb.engine.connect._explained takes the 'block' of a bad checksum for a 'lock'", strict=True
-)
 def test_a_damaged_block_says_that_the_file_is_damaged(tmp_path: Path) -> None:
     file = tmp_path / "damaged.duckdb"
     with wsdb.connect(file) as db:

@@ -27,11 +27,15 @@ def open_database(
         WS601 where another process holds the file; WS602 where it is no readable DuckDB database.
     """
     file = Path(path)
+    made = False
     try:
         if path and not path.startswith(":") and "://" not in path and not file.exists() and not read_only:
             _make(path)
+            made = True
         return duckdb.connect(path, read_only=read_only, config=config or {})
     except duckdb.Error as error:
+        if made:
+            file.unlink(missing_ok=True)
         raise _explained(path, error) from error
 
 
@@ -44,7 +48,8 @@ def _make(path: str) -> None:
 
 def _explained(path: str, error: duckdb.Error) -> WsdbError | duckdb.Error:
     """Return what went wrong with a file in wsdb's words; an error of any other kind as it is."""
-    if not isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException):
+    damaged = isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
+    if not damaged and type(error) is not duckdb.Error:  # DuckDB 2 reports a bad checksum as an error of no kind
         return error
     text = str(error)
     if "Could not set lock" in text or "Conflicting lock" in text:

@@ -38,7 +38,7 @@ def summary_macro(
     base = (
         f"SELECT m.*, {counted} AS __n, {least} IS DISTINCT FROM {greatest} AS __torn, {gold} END AS __gold "
         f"FROM {matrix} AS m JOIN {rows} AS r ON {same_key(task, 'm', 'r')} "
-        "WHERE of_split IS NULL OR r.split = of_split"
+        "WHERE @of_split@ IS NULL OR r.split = @of_split@"
     )
     stats = ", ".join(_stats(at, column, lf, lfs, owners, task) for at, (column, lf) in enumerate(columns))
     off = [lf for lf in lfs.values() if not lf.enabled]
@@ -117,15 +117,13 @@ def errors_macro(task: Task, columns: Sequence[str]) -> str:
 
     A vote is an error where it differs from the row's gold label; where the row has none, from its label.
     """
-    low = f"lower({literal('x')})".replace(literal("x"), "of_lf")
-    if not columns:
-        columns = []
+    low = "lower(@of_lf@)"
     arms = " ".join(
         f"WHEN {low} = {literal(name.lower())} THEN {vote_label('m.' + ident(name), task)}" for name in columns
     )
     known = literals(columns) if columns else ""
     unknown = (
-        f"error('[WS201] labeling function \"' || of_lf || '\" has no column in the label matrix of task "
+        f"error('[WS201] labeling function \"' || @of_lf@ || '\" has no column in the label matrix of task "
         f"{task.name.replace(chr(39), chr(39) * 2)}; it has ' || array_to_string([{known}]::VARCHAR[], ', '))"
     )
     vote = f"CASE {arms} ELSE {unknown} END" if arms else unknown

@@ -30,7 +30,7 @@ def evaluate_macro(predict: str, tasks: Sequence[Task]) -> str:
     parts = [_scores(task, at) for at, task in enumerate(tasks) if task.gold is not None]
     if not parts:
         return f"SELECT * FROM ({_empty()}) WHERE false"
-    return f"WITH p AS MATERIALIZED (SELECT * FROM {predict}(tbl)) " + " UNION ALL ".join(parts)
+    return f"WITH p AS MATERIALIZED (SELECT * FROM {predict}(@tbl@)) " + " UNION ALL ".join(parts)
 
 
 def _empty() -> str:
@@ -54,8 +54,8 @@ def _base(task: Task, segment: str) -> str:
 
 def _scores(task: Task, at: int) -> str:
     segment = (
-        "CASE WHEN by_what IS NULL THEN 'all' WHEN by_what = 'split' THEN coalesce(r.split, '(none)') "
-        "ELSE error('evaluate: by is NULL or ''split'', not ''' || by_what || '''') END"
+        "CASE WHEN @by_what@ IS NULL THEN 'all' WHEN @by_what@ = 'split' THEN coalesce(r.split, '(none)') "
+        "ELSE error('evaluate: by is NULL or ''split'', not ''' || @by_what@ || '''') END"
     )
     positive = literal(task.labels[-1])
     binary = task.kind == "binary"
@@ -115,4 +115,4 @@ def confusion_macro(predict: str, tasks: Sequence[Task]) -> str:
     if not parts:
         return "SELECT '' AS task, '' AS gold, '' AS predicted, 0::BIGINT AS n WHERE false"
     rows = " UNION ALL ".join(parts)
-    return f"WITH p AS MATERIALIZED (SELECT * FROM {predict}(tbl)) SELECT * FROM ({rows}) ORDER BY ALL"
+    return f"WITH p AS MATERIALIZED (SELECT * FROM {predict}(@tbl@)) SELECT * FROM ({rows}) ORDER BY ALL"

@@ -49,8 +49,8 @@ def matrix_macro(task: Task) -> str:
     """Return the body of the macro that gives the label matrix of one split, or of all rows for NULL."""
     matrix, rows = ident(f"label_matrix_{task.name}"), ident(f"rows_{task.name}")
     return (
-        f"SELECT m.* FROM wsdb.{matrix} AS m WHERE of_split IS NULL OR "
-        f"EXISTS (FROM wsdb.{rows} AS r WHERE r.split = of_split AND {same_key(task, 'm', 'r')})"
+        f"SELECT m.* FROM wsdb.{matrix} AS m WHERE @of_split@ IS NULL OR "
+        f"EXISTS (FROM wsdb.{rows} AS r WHERE r.split = @of_split@ AND {same_key(task, 'm', 'r')})"
     )
 
 

@@ -113,9 +113,10 @@ def is_ours(cursor: Cursor) -> bool:
 
 def _kind_ahead(cursor: Cursor, table: tuple[tuple[tuple[str, ...], str], ...]) -> bool:
     """Return whether a kind of object comes next; its first word decides where that word means nothing to DuckDB."""
-    return any(cursor.peek(*words) for words, _ in table) or (
-        cursor.peek("LABELING") or cursor.peek("LABELLING") or cursor.peek("FEATURE") or cursor.peek("LABEL")
-    )
+    if any(cursor.peek(*words) for words, _ in table):
+        return True
+    first = any(cursor.peek(word) for word in ("LABELING", "LABELLING", "FEATURE", "LABEL"))
+    return first and cursor.at + 1 < len(cursor.tokens)  # alone it is a table's name: SHOW label
 
 
 def statement(cursor: Cursor) -> Statement:

@@ -75,9 +75,12 @@ def _store(rooms: Rooms, name: str, key: str, features: Sequence[str], served: S
     places = [(task.name, place) for place, task in served]
     tasks = [task for _, task in served]
     predict = f"wsdb.{ident(f'predict_{name}')}"
-    run_labels.macro(rooms, f"predict_{name}", "tbl", predict_macro(key, features, places))
-    run_labels.macro(rooms, f"evaluate_{name}", "tbl, by_what", evaluate_macro(predict, tasks))
-    run_labels.macro(rooms, f"confusion_matrix_{name}", "tbl", confusion_macro(predict, tasks))
+    rooms.engine.run(
+        f"CREATE OR REPLACE MACRO {rooms.engine.table(f'predict_{name}')}(tbl) AS TABLE "
+        + predict_macro(key, features, places)
+    )
+    run_labels.macro(rooms, f"evaluate_{name}", ("tbl", "by_what"), evaluate_macro(predict, tasks))
+    run_labels.macro(rooms, f"confusion_matrix_{name}", ("tbl",), confusion_macro(predict, tasks))
 
 
 def _escaped(name: str) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsdb.catalog.snapshot import CatalogSnapshot
-from wsdb.core.errors import CatalogError, ModelError, WsdbError, did_you_mean
+from wsdb.core.errors import CatalogError, DataError, ModelError, SpecError, WsdbError, did_you_mean
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident
+from wsdb.core.task import SPLITS, Task
 from wsdb.parser.cursor import STRINGS, Token
 from wsdb.parser.script import Piece
 from wsdb.serve.macros import FUNCTION
@@ -42,6 +43,8 @@ class Call:
     arguments: tuple[tuple[Token, ...], ...]
 
 
+CLASSES: dict[str, type[WsdbError]] = {"WS2": CatalogError, "WS3": SpecError, "WS4": DataError}
+"""The classes of errors that SQL raises by error(), by the first digit of their code."""
 MAY_CALL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\"?\s*\(", re.IGNORECASE)
 
 
@@ -174,15 +177,13 @@ def prepare(rooms: Rooms, piece: Piece, parameters: Any) -> tuple[str, list[Call
     snapshot = rooms.catalog.snapshot()
     users, there = _functions(rooms)
     own = [call for call in found if call.name not in users]
-    if not snapshot.entries:
-        if own and not rooms.catalog.exists():
-            raise CatalogError(
-                "WS206",
-                f"{own[0].name}(…) reads what wsdb has stored, and this database has no task yet",
-                span=own[0].span,
-                hint="CREATE TASK makes one",
-            )
-        return piece.sql, []
+    if own and not snapshot.entries:
+        raise CatalogError(
+            "WS206",
+            f"{own[0].name}(…) reads what wsdb has stored, and this database has no task yet",
+            span=own[0].span,
+            hint="CREATE TASK makes one",
+        )
     if own or users & there:
         _install(rooms, users, there)
     for call in own:
@@ -200,7 +201,10 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
         snapshot.entry("model", name, span)
     elif call.name in MODEL_FUNCTIONS:
         check_model(name, span, snapshot)
+        if call.name != "predict":
+            check_scored(rooms, call, name.partition("@")[0], snapshot)
     else:
+        check_split(rooms, call, snapshot.task(name, span))
         matrix_only = call.name in MATRIX_FUNCTIONS
         try:
             run_labels.read_labels(rooms, snapshot, snapshot.task(name, span), matrix_only=matrix_only)
@@ -216,7 +220,7 @@ def first_argument(call: Call, piece: Piece, parameters: Any) -> tuple[str | Non
     if len(tokens) > 2 and tokens[1].text in (":=", "=>"):
         tokens = tokens[2:]
     span = Span(call.span.text, tokens[0].start, tokens[-1].end, call.span.file)
-    if len(tokens) == 1 and tokens[0].kind in STRINGS:
+    if len(tokens) == 1 and (tokens[0].kind in STRINGS or tokens[0].kind in ("VAR", "IDENTIFIER")):
         return tokens[0].text, span
     if tokens[0].kind == "PLACEHOLDER" and isinstance(parameters, Sequence):
         place = sum(token.kind == "PLACEHOLDER" and token.start < tokens[0].start for token in piece.tokens)
@@ -259,6 +263,61 @@ def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
     )
 
 
+def named(call: Call, name: str) -> Token | None:
+    """Return the string that a call gives to a named argument, or None."""
+    for tokens in call.arguments[1:]:
+        if len(tokens) == 3 and tokens[0].text.lower() == name and tokens[1].text in (":=", "=>"):
+            return tokens[2] if tokens[2].kind in STRINGS else None
+    return None
+
+
+def check_scored(rooms: Rooms, call: Call, name: str, snapshot: CatalogSnapshot) -> None:
+    """Say which tasks of a model cannot be scored for want of gold.
+
+    Raises
+    ------
+    CatalogError
+        WS201 where ``task :=`` names a task the model does not have.
+    """
+    model = snapshot.find("model", name)
+    tasks = [task for task, _ in snapshot.model(name).tasks] if model is not None else [snapshot.task(name).name]
+    wanted = named(call, "task")
+    if wanted is not None:
+        tasks = [task for task in tasks if task.lower() == wanted.text.lower()] or tasks
+        if tasks[0].lower() != wanted.text.lower():
+            raise CatalogError(
+                "WS201",
+                f'"{name}" has no task "{wanted.text}"; it has {", ".join(tasks)}',
+                span=Span(call.span.text, wanted.start, wanted.end, call.span.file),
+                hint=did_you_mean(wanted.text, tasks),
+                name=wanted.text,
+            )
+    for task in tasks:
+        if snapshot.find("task", task) is not None and snapshot.task(task).gold is None:
+            rooms.notice(f"{call.name}: task {task} has no GOLD to compare with")
+
+
+def check_split(rooms: Rooms, call: Call, task: Task) -> None:
+    """Raise where ``split :=`` names a split in which the task has no row.
+
+    Raises
+    ------
+    SpecError
+        WS304 with the nearest name of a split.
+    """
+    split = named(call, "split")
+    if split is None or split.text in SPLITS:
+        return
+    rows = rooms.engine.table(f"rows_{task.name}")
+    if not rooms.engine.rows(f"SELECT 1 FROM {rows} WHERE split = ? LIMIT 1", [split.text]):
+        raise SpecError(
+            "WS304",
+            f"task \"{task.name}\" has no row in split '{split.text}'",
+            span=Span(call.span.text, split.start, split.end, call.span.file),
+            hint=did_you_mean(split.text, SPLITS) or "splits are train, dev and test",
+        )
+
+
 def rewrite(piece: Piece, found: Sequence[Call]) -> str:
     """Return the text with each subquery argument moved into a CTE next to its call; all else stays byte for byte."""
     moves = []
@@ -297,9 +356,18 @@ def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:
             hint=f"select it, or alias another column AS {ident(column)}",
             column=column,
         )
+    if call is not None and 'Values list "p" does not have a column named "' in text:
+        column = text.split('does not have a column named "')[1].split('"')[0]
+        return ModelError(
+            "WS502",
+            f'{call.name} needs column "{column}", the key by which gold is found, and its input does not have it',
+            span=call.span,
+            hint="select the task's key too",
+            column=column,
+        )
     if "[WS" in text and found:
         place = text.index("[WS")
         code = text[place + 1 : text.index("]", place)]
         message = text[text.index("]", place) + 1 :].lstrip(": ").split("\n")[0]
-        return ModelError(code, message, span=found[0].span)
+        return CLASSES.get(code[:3], ModelError)(code, message, span=found[0].span)
     return None

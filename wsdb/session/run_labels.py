@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import CatalogError, DataError, SpecError
 from wsdb.core.lf import Python
-from wsdb.core.sqltext import ident, idents, literals
+from wsdb.core.sqltext import ident, idents, literal, literals
 from wsdb.core.task import Task
 from wsdb.engine.matrix import FusedScanError
 from wsdb.labelmodel.fitted import Fit as FittedLabelModel
@@ -115,7 +115,7 @@ def store_matrix_views(rooms: Rooms, task: Task, step: LabelMatrix) -> None:
     view(rooms, f"label_matrix_{task.name}", matrix_select(task, names))
     places = [(column.name, column.lf.name, column.source) for column in step.columns]
     view(rooms, f"label_votes_{task.name}", votes_select(task, places, versions))
-    macro(rooms, f"label_matrix_rows_{task.name}", "of_split", matrix_macro(task))
+    macro(rooms, f"label_matrix_rows_{task.name}", ("of_split",), matrix_macro(task))
     store_summary(rooms, task)
 
 
@@ -129,7 +129,7 @@ def store_summary(rooms: Rooms, task: Task) -> None:
     owners = {entry.name.lower(): entry.created_by for entry in snapshot.entries.values()}
     columns = [(column.name, column.lf) for column in stored.columns if column.lf.lower() in lfs]
     columns = [(name, lf) for name, lf in columns if lfs[lf.lower()].enabled]
-    macro(rooms, f"lf_summary_{task.name}", "of_split", summary_macro(task, columns, lfs, owners))
+    macro(rooms, f"lf_summary_{task.name}", ("of_split",), summary_macro(task, columns, lfs, owners))
 
 
 def run_fit(rooms: Rooms, step: Fit) -> None:
@@ -188,7 +188,7 @@ def store_label_views(rooms: Rooms, task: Task, columns: tuple[str, ...], fitted
         )
 
     view(rooms, f"labels_{task.name}", select(fitted.form))
-    macro(rooms, f"lf_errors_{task.name}", "of_lf", errors_macro(task, columns))
+    macro(rooms, f"lf_errors_{task.name}", ("of_lf",), errors_macro(task, columns))
     methods = [(fitted.chosen, f"labels_{task.name}", True)]
     if fitted.method != "majority":
         view(rooms, f"majority_{task.name}", select(majority_form(len(columns), fitted.prior)))
@@ -259,9 +259,19 @@ def view(rooms: Rooms, name: str, select: str) -> None:
     rooms.engine.run(f"CREATE OR REPLACE VIEW {rooms.engine.table(name)} AS {select}")
 
 
-def macro(rooms: Rooms, name: str, parameters_sql: str, select: str) -> None:
-    """Write a table macro of schema wsdb."""
-    rooms.engine.run(f"CREATE OR REPLACE MACRO {rooms.engine.table(name)}({parameters_sql}) AS TABLE {select}")
+def macro(rooms: Rooms, name: str, parameters: Sequence[str], select: str) -> None:
+    """Write a table macro of schema wsdb; in `select` a parameter stands as ``@name@`` and gets a string or NULL.
+
+    The body goes through query(), so that it is bound when it is called. EXPORT DATABASE writes macros before the
+    views they read; bound at once, IMPORT DATABASE could not make them.
+    """
+    body = literal(select)
+    for parameter in parameters:
+        given = f"coalesce('''' || replace({parameter}, '''', '''''') || '''', 'NULL')"
+        body = f"replace({body}, '@{parameter}@', {given})"
+    rooms.engine.run(
+        f"CREATE OR REPLACE MACRO {rooms.engine.table(name)}({', '.join(parameters)}) AS TABLE FROM query({body})"
+    )
 
 
 def read_labels(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, *, matrix_only: bool) -> None:
