@@ -25,14 +25,16 @@ import pyarrow as pa
 
 import wsdb
 
-WORDS = """
-account alert bank bonus buy call cash check cheap claim click cold coffee deal door email evening
-family free friend garden gift great green happy home hour house invoice kind late letter link
-lottery lunch market meeting money morning music night note offer order paper party password pay
-phone picture please plan prize project question quick rain report river road sale school secure
-send share shop song stock street subscribe summer sun team ticket today train transfer travel trial
-urgent verify video visit water weather week win winner wire work
-""".split()
+WORDS = [
+    "account", "alert", "bank", "bonus", "buy", "call", "cash", "check", "cheap", "claim", "click", "cold",
+    "coffee", "deal", "door", "email", "evening", "family", "free", "friend", "garden", "gift", "great", "green",
+    "happy", "home", "hour", "house", "invoice", "kind", "late", "letter", "link", "lottery", "lunch", "market",
+    "meeting", "money", "morning", "music", "night", "note", "offer", "order", "paper", "party", "password", "pay",
+    "phone", "picture", "please", "plan", "prize", "project", "question", "quick", "rain", "report", "river",
+    "road", "sale", "school", "secure", "send", "share", "shop", "song", "stock", "street", "subscribe", "summer",
+    "sun", "team", "ticket", "today", "train", "transfer", "travel", "trial", "urgent", "verify", "video", "visit",
+    "water", "weather", "week", "win", "winner", "wire", "work",
+]  # fmt: skip
 
 
 def make(rows: int, seed: int = 7) -> pa.Table:

@@ -36,9 +36,11 @@ CREATE OR REPLACE @macro@ @here@lf_errors(task, lf, n := NULL) AS TABLE
 FROM query(format('FROM @home@."lf_errors_{}"(''{}'')', replace(task, '"', '""'), replace(lf, '''', ''''''))
     || coalesce(format(' LIMIT {}', CAST(n AS BIGINT)), ''));
 
--- The label model next to majority vote, by split, against gold where there is gold.
-CREATE OR REPLACE @macro@ @here@label_model_report(task) AS TABLE
-FROM query(format('FROM @home@."label_model_report_{}"', replace(task, '"', '""')));
+-- The label model next to majority vote, by split, against gold where there is gold. accuracy, macro_f1 and log_loss are
+-- over rows with gold and a label; accuracy_all counts a row without a label as wrong.
+CREATE OR REPLACE @macro@ @here@label_model_report(task, split := NULL) AS TABLE
+FROM query(format('FROM @home@."label_model_report_{}"({})', replace(task, '"', '""'),
+    coalesce('''' || replace(split, '''', '''''') || '''', 'NULL')));
 
 -- The input's columns, and predicted_<task>, predicted_<task>_prob and predicted_<task>_probs of each task of a model.
 -- The name is a task's, a model's, or one of them with a version ('fraud@3'). tbl is a relation's name, a file's path,

@@ -12,7 +12,7 @@ from wsdb.parser.render import render
 from wsdb.parser.script import split
 from wsdb.planner.explain import explain
 from wsdb.planner.matrix import plan_labels
-from wsdb.session import reads
+from wsdb.session.calls import calls
 
 CREATE = "CREATE LABELING FUNCTION has_link FOR TASK spam VOTE 'spam' WHEN body LIKE '%http%'"
 READ = "SELECT id, label, round(prob, 2) AS prob FROM labels('spam')"
@@ -44,7 +44,7 @@ def values() -> dict[str, str]:
     found["notice"] = "\n".join(db.notices)
     found["row"] = show(db, "SELECT kind, name, version, data_hash FROM wsdb.objects WHERE name = 'has_link'")
     (piece,) = split(READ)
-    (call,) = reads.calls(piece)
+    (call,) = calls(piece)
     found["call"] = f"Call(name={call.name!r}, span={call.span.slice!r}, arguments=('spam',))"
     rooms = db._rooms
     snapshot = rooms.catalog.snapshot()

@@ -125,15 +125,12 @@ def test_the_search_for_heirs_of_sqlglot_finds_them(source: str) -> None:
 def concrete(module: ModuleType, base: type) -> set[type]:
     """Return the subclasses of `base` that `module` defines and that have none of their own there."""
     classes = {item for item in vars(module).values() if isinstance(item, type) and issubclass(item, base)}
-    return {
-        cls for cls in classes if not any(other is not cls and issubclass(other, cls) for other in classes)
-    }
+    return {cls for cls in classes if not any(other is not cls and issubclass(other, cls) for other in classes)}
 
 
 def test_every_statement_has_an_executor() -> None:
-    from wsdb.session.executors import EXECUTORS
-
     from wsdb.parser import statements
+    from wsdb.session.executors import EXECUTORS
 
     known = concrete(statements, statements.Statement) - {statements.Statement}
     assert known, "wsdb/parser/statements.py defines no statements"

@@ -43,10 +43,10 @@ def test_every_statement_is_in_the_sql_reference(reference: ModuleType) -> None:
 
 
 def test_every_table_function_is_in_the_sql_reference(reference: ModuleType) -> None:
-    from wsdb.session.reads import FUNCTIONS
+    from wsdb.session.calls import FUNCTIONS
 
     macros = {name for name, _, _ in reference.macro_entries()}
-    assert macros == set(FUNCTIONS), "sql/functions.sql and wsdb/session/reads.py name different functions"
+    assert macros == set(FUNCTIONS), "sql/functions.sql and wsdb/session/calls.py name different functions"
     assert sorted(set(FUNCTIONS) - headings(page("sql.md"))) == []
 
 

@@ -31,8 +31,6 @@ def test_a_fit_read_back_from_json_is_the_same_to_the_last_bit(
     table: tuple[np.ndarray, int], data: st.DataObject
 ) -> None:
     votes, k = table
-    fitted = fit(
-        VotePatterns.of_rows(votes, k), method=data.draw(METHODS), balance=data.draw(balances(k)), regime="lf"
-    )
+    fitted = fit(VotePatterns.of_rows(votes, k), method=data.draw(METHODS), balance=data.draw(balances(k)), regime="lf")
     text = json.dumps(fitted.to_dict(), allow_nan=False)
     assert_equal(Fit.from_dict(json.loads(text)), fitted)

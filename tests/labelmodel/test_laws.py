@@ -42,9 +42,7 @@ def test_every_posterior_is_a_distribution_and_nothing_is_nan(
 
 
 @given(TABLES, st.data())
-def test_rows_without_votes_have_no_label_and_the_prior(
-    table: tuple[np.ndarray, int], data: st.DataObject
-) -> None:
+def test_rows_without_votes_have_no_label_and_the_prior(table: tuple[np.ndarray, int], data: st.DataObject) -> None:
     votes, k = table
     fitted, _ = refit(data, votes, k)
     blank = np.full((2, votes.shape[1]), -1, dtype=np.int8)
@@ -82,9 +80,7 @@ def test_renaming_classes_permutes_posteriors(table: tuple[np.ndarray, int], dat
         swapped[order] = balance
         options["balance"] = swapped
     other = fit(VotePatterns.of_rows(renamed, k), **options)
-    np.testing.assert_allclose(
-        posterior(other.form, renamed)[:, order], posterior(fitted.form, votes), atol=1e-8
-    )
+    np.testing.assert_allclose(posterior(other.form, renamed)[:, order], posterior(fitted.form, votes), atol=1e-8)
     np.testing.assert_allclose(other.weights, fitted.weights, atol=1e-9)
 
 
@@ -156,9 +152,7 @@ def test_known_rates_are_recovered_within_tolerance(seed: int) -> None:
     labels, votes = draw_votes(rng, theta, balance, 20_000)
     fitted = fit(VotePatterns.of_rows(votes, 3), balance=balance, regime="lf")
     covered = (votes >= 0).any(axis=1)
-    logs = np.log(balance) + sum(
-        np.where(votes[:, [j]] >= 0, np.log(theta[j])[votes[:, j]], 0.0) for j in range(12)
-    )
+    logs = np.log(balance) + sum(np.where(votes[:, [j]] >= 0, np.log(theta[j])[votes[:, j]], 0.0) for j in range(12))
     best = (logs.argmax(axis=1) == labels)[covered].mean()
     assert (decide(fitted.form, votes) == labels)[covered].mean() >= best - 0.02
     joint = theta * balance

@@ -47,9 +47,7 @@ def random_votes(seed: int, n: int, m: int, k: int) -> np.ndarray:
     return votes
 
 
-def assert_sql_equals_numpy(
-    connection: duckdb.DuckDBPyConnection, form: ScoreForm, votes: np.ndarray
-) -> None:
+def assert_sql_equals_numpy(connection: duckdb.DuckDBPyConnection, form: ScoreForm, votes: np.ndarray) -> None:
     m, k = votes.shape[1], form.n_classes
     names = [f"l f'{j}\"" for j in range(m)]
     columns = ['"' + name.replace('"', '""') + '"' for name in names]

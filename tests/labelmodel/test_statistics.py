@@ -39,9 +39,7 @@ def assert_same(one: Statistics, other: Statistics, m: int, k: int) -> None:
 
 
 @given(noise(), st.floats(0, 1))
-def test_statistics_of_two_shards_add_up_to_those_of_the_whole(
-    table: tuple[np.ndarray, int], cut: float
-) -> None:
+def test_statistics_of_two_shards_add_up_to_those_of_the_whole(table: tuple[np.ndarray, int], cut: float) -> None:
     votes, k = table
     at = int(cut * len(votes))
     parts = [Statistics.of(VotePatterns.of_rows(part, k)) for part in (votes[:at], votes[at:])]
@@ -81,8 +79,6 @@ def test_a_row_without_votes_has_no_shares() -> None:
 
 
 def test_votes_by_class_spread_each_row_over_its_vote_shares() -> None:
-    found = Statistics.of(
-        VotePatterns(np.array([[0, 1, 1], [0, -1, -1]]), np.array([3, 2]), ("a", "b", "c"), 2)
-    )
+    found = Statistics.of(VotePatterns(np.array([[0, 1, 1], [0, -1, -1]]), np.array([3, 2]), ("a", "b", "c"), 2))
     np.testing.assert_allclose(found.votes[0], [[3 / 3 + 2, 3 * 2 / 3], [0, 0]])
     np.testing.assert_allclose(found.classes, [3.0, 2.0])

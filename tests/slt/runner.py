@@ -199,9 +199,7 @@ class _Run:
 
         def value(found: re.Match[str]) -> str:
             if found[1] not in values:
-                raise self._failure(
-                    record, f"unknown variable {found[0]}; there are {', '.join(sorted(values))}"
-                )
+                raise self._failure(record, f"unknown variable {found[0]}; there are {', '.join(sorted(values))}")
             return values[found[1]]
 
         return re.sub(r"\$\{(\w+)\}", value, text)

@@ -180,10 +180,7 @@ def test_variables_are_replaced_and_folders_written_by_name(bench: Bench) -> Non
 def test_require_skips_the_file_and_onlyif_one_record(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REQUIREMENTS, "torch", lambda: False)
     monkeypatch.setitem(REQUIREMENTS, "duckdb2", lambda: True)
-    bench.run(
-        "onlyif torch\nstatement ok\nA\n\nskipif duckdb2\nstatement ok\nB\n\n"
-        "onlyif duckdb2\nstatement ok\nC\n"
-    )
+    bench.run("onlyif torch\nstatement ok\nA\n\nskipif duckdb2\nstatement ok\nB\n\nonlyif duckdb2\nstatement ok\nC\n")
     assert [sql for verb, sql in bench.log if verb == "execute"] == ["C"]
     with pytest.raises(SltSkip, match="requires torch"):
         bench.run("require duckdb2\n\nrequire torch\n\nstatement ok\nX\n")
@@ -239,9 +236,7 @@ def test_a_malformed_file_is_an_error_with_its_line(text: str, message: str) -> 
 
 
 def test_the_header_is_read_up_to_the_first_record() -> None:
-    file = parse_slt(
-        "# name: a/b.test\n# description: says what\n# group: [a]\n\nstatement ok\nX\n# late: no\n"
-    )
+    file = parse_slt("# name: a/b.test\n# description: says what\n# group: [a]\n\nstatement ok\nX\n# late: no\n")
     assert file.header == {"name": "a/b.test", "description": "says what", "group": "[a]"}
     assert [record.sql for record in file.records] == ["X\n# late: no"]
 

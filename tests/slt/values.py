@@ -24,9 +24,7 @@ def rows_as_lines(rows: Sequence[Sequence[Any]], types: str) -> list[str]:
             lines += [part.rstrip() or EMPTY for part in row[0].rstrip("\n").split("\n")]
         else:
             texts = (text_of(value, letter) for value, letter in zip(row, types, strict=True))
-            lines.append(
-                "\t".join(text.replace("\t", "\\t").replace("\n", "\\n") for text in texts).rstrip(" ")
-            )
+            lines.append("\t".join(text.replace("\t", "\\t").replace("\n", "\\n") for text in texts).rstrip(" "))
     return lines
 
 

@@ -20,7 +20,7 @@ from wsdb.cli.output import JsonOutput, TextOutput
 from wsdb.cli.runner import Runner
 from wsdb.core.errors import WsdbError
 from wsdb.parser.cursor import tokens_of
-from wsdb.session.reads import FUNCTIONS
+from wsdb.session.calls import FUNCTIONS
 
 HELP = """\
 .help             this list

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 
 def ident(name: str) -> str:
-    '''Return `name` as a quoted SQL identifier.
+    """Return `name` as a quoted SQL identifier.
 
     >>> ident('My "page"')
     '"My ""page\"""'
-    '''
+    """
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -22,7 +22,10 @@ from wsdb.parser.statements import Statement
 
 Columns = list[tuple[str, str]]
 STRINGS = ("VARCHAR", "ENUM")
-RESULT_COLUMNS = ("split", "gold", "label", "prob", "probs", "n_votes", "n_conflicts", "covered")
+RESULT_COLUMNS = (
+    "split", "gold", "label", "prob", "probs", "n_votes", "n_conflicts", "covered", "vote", "expected", "basis", "lf",
+    "source", "lf_version", "computed_at",
+)  # fmt: skip
 """Columns that stand next to the keys in labels, rows and reports."""
 
 
@@ -81,7 +84,7 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
     """
     columns = relation_columns(con, task.relation, at.at("relation"), f'task "{task.name}"')
     for key in task.keys:
-        if key.lower() in RESULT_COLUMNS:
+        if key.lower() in RESULT_COLUMNS or key.lower().startswith(("predicted_", "__wsdb")):
             raise SpecError(
                 "WS314",
                 f'key column "{key}" has the name of a column that wsdb adds to it',

@@ -8,28 +8,23 @@ from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, Vo
 from wsdb.core.sqltext import ident, idents, literal, literals
 from wsdb.core.task import Task
 from wsdb.engine.udf import struct_of
-from wsdb.planner.matrix import ALWAYS, bits, per_word
+from wsdb.planner.matrix import bits, per_word
 from wsdb.planner.steps import Column
 
 UNKNOWN = -2
 """The code that stands for a label the task does not have, until it is reported."""
 
 
-def code_of(label_sql: str, task: Task, *, once: bool = False) -> str:
+def code_of(label_sql: str, task: Task) -> str:
     """Return SQL that turns a label into its code: NULL stays NULL, an unknown label is -2.
 
-    Parameters
-    ----------
-    once : write `label_sql` a single time, for an expression that answers differently each time it is computed
+    By place in lists, because that writes `label_sql` a single time: a CASE would compute a volatile expression again
+    for each label, and turn a look-up into one join for each label.
     """
-    if once:
-        k = len(task.labels)  # by place in lists, since CASE and nullif would compute the expression again
-        codes = f"[{', '.join(map(str, range(k)))}, NULL, {UNKNOWN}]"
-        place = f"list_position([{literals(task.labels)}, NULL], CAST({label_sql} AS VARCHAR))"
-        return f"CAST({codes}[coalesce({place}, {k + 2})] AS {task.code_type})"
-    arms = " ".join(f"WHEN {literal(label)} THEN {code}" for code, label in enumerate(task.labels))
-    unknown = f"CASE WHEN {label_sql} IS NOT NULL THEN {UNKNOWN} END"
-    return f"CAST(CASE {label_sql} {arms} ELSE {unknown} END AS {task.code_type})"
+    k = len(task.labels)
+    codes = f"[{', '.join(map(str, range(k)))}, NULL, {UNKNOWN}]"
+    place = f"list_position([{literals(task.labels)}, NULL], CAST({label_sql} AS VARCHAR))"
+    return f"CAST({codes}[coalesce({place}, {k + 2})] AS {task.code_type})"
 
 
 def label_of(code_sql: str, task: Task) -> str:
@@ -56,7 +51,7 @@ def vote_code(column: Column, task: Task, functions: Mapping[str, str]) -> str:
             code = task.labels.index(label)
             return f"CASE WHEN {guarded(predicate, lf)} THEN {code}::{task.code_type} END"
         case Expression(sql):
-            return code_of(guarded(sql, lf), task, once=column.input_hash == ALWAYS)
+            return code_of(guarded(sql, lf), task)
         case Python():
             return functions[lf.name]
         case Select() | Votes():

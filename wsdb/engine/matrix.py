@@ -272,8 +272,9 @@ class MatrixRun:
             assert isinstance(lf.body, Select)
             relation, label = f"(\n{lf.body.sql}\n)", sql.key_columns(lf, self.task, names)[1]
         rows = self.con.execute(
-            f"SELECT CAST({ident(label)} AS VARCHAR) AS found, count(*) AS n FROM {relation} WHERE found IS NOT NULL "
-            "AND NOT list_contains(?, found) GROUP BY found ORDER BY n DESC, found LIMIT 1",
+            f"SELECT __label, count(*) FROM (SELECT CAST({ident(label)} AS VARCHAR) AS __label FROM {relation}) "
+            "WHERE __label IS NOT NULL AND NOT list_contains(?, __label) "
+            "GROUP BY __label ORDER BY count(*) DESC, __label LIMIT 1",
             [list(self.task.labels)],
         ).fetchall()
         return unknown_labels(lf, self.task, *rows[0])

@@ -131,9 +131,7 @@ def _fit_annotator_regime(request: Request, fired: FiredVotes, because: str) -> 
     contradicted = contradiction(fired, model)
     guarded = contradicted > GUARD
     flat = replace(model.form, temperature=ANNOTATOR_TEMPERATURE)
-    fit = _of_model(
-        request, "annotator", fired, replace(model, form=with_vote_share(model.form) if guarded else flat)
-    )
+    fit = _of_model(request, "annotator", fired, replace(model, form=with_vote_share(model.form) if guarded else flat))
     return replace(
         fit,
         chosen="annotator x majority" if guarded else "annotator",
@@ -209,14 +207,10 @@ def _of_model(request: Request, regime: str, fired: FiredVotes, model: Model) ->
     expected = model.rates.theta * np.exp(model.form.bias)
     blank = _blank(request, regime, fired, model.form, expected)
     worse = chance_notice(model.bad, blank.precision, request.patterns.sources, request.labels)
-    return replace(
-        blank, theta=model.rates.theta, weights=model.rates.weights, notices=(*blank.notices, *worse)
-    )
+    return replace(blank, theta=model.rates.theta, weights=model.rates.weights, notices=(*blank.notices, *worse))
 
 
-def _blank(
-    request: Request, regime: str, fired: FiredVotes, form: ScoreForm, expected: np.ndarray | None
-) -> Fit:
+def _blank(request: Request, regime: str, fired: FiredVotes, form: ScoreForm, expected: np.ndarray | None) -> Fit:
     """A fit with everything that does not depend on the model chosen."""
     patterns = request.patterns
     emitted = fired.table

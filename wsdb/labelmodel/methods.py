@@ -66,14 +66,10 @@ def check_balance(balance: np.ndarray, n_classes: int) -> np.ndarray:
     """Return the balance as float64, shape (k,), scaled to sum to 1; raise SpecError WS303 if it is none."""
     shares = np.asarray(balance, dtype=float)
     if shares.shape != (n_classes,):
-        raise SpecError(
-            "WS303", f"the class balance has {shares.size} shares, the task has {n_classes} classes"
-        )
+        raise SpecError("WS303", f"the class balance has {shares.size} shares, the task has {n_classes} classes")
     total = float(shares.sum())
     if not np.isfinite(shares).all() or (shares < 0).any() or abs(total - 1) > BALANCE_TOLERANCE:
-        raise SpecError(
-            "WS303", f"the shares of a class balance are at least 0 and sum to 1; they sum to {total:g}"
-        )
+        raise SpecError("WS303", f"the shares of a class balance are at least 0 and sum to 1; they sum to {total:g}")
     return shares / total
 
 

@@ -11,9 +11,7 @@ NAMED = 8
 """How many names one notice lists."""
 
 
-def source_notices(
-    fired: np.ndarray, copy_of: np.ndarray, sources: Sequence[str], labels: Sequence[str]
-) -> list[str]:
+def source_notices(fired: np.ndarray, copy_of: np.ndarray, sources: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Say which sources never vote, which are copies, and which classes nobody votes for."""
     voting = fired.sum(axis=1) > 0
     found = []
@@ -30,14 +28,9 @@ def source_notices(
     return found
 
 
-def chance_notice(
-    bad: np.ndarray, precision: np.ndarray, sources: Sequence[str], labels: Sequence[str]
-) -> list[str]:
+def chance_notice(bad: np.ndarray, precision: np.ndarray, sources: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Name the votes that are below chance (bool array of shape (m, k)) with their estimated precision."""
-    names = [
-        f"{sources[j]} voting {labels[v]!r} (right {precision[j, v]:.0%})"
-        for j, v in np.argwhere(bad).tolist()
-    ]
+    names = [f"{sources[j]} voting {labels[v]!r} (right {precision[j, v]:.0%})" for j, v in np.argwhere(bad).tolist()]
     # All of them, however many: these votes may lose where they are unanimous.
     return [f"estimated worse than chance: {', '.join(names)}"] if names else []
 

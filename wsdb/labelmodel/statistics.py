@@ -149,9 +149,7 @@ class PairCounts:
             ]
         )
         unique, place = np.unique(keys, axis=1, return_inverse=True)
-        count = np.bincount(
-            place.ravel(), weights=np.concatenate([self.count, other.count]), minlength=unique.shape[1]
-        )
+        count = np.bincount(place.ravel(), weights=np.concatenate([self.count, other.count]), minlength=unique.shape[1])
         return PairCounts(unique[1], unique[2], unique[0], count.astype(float))
 
 

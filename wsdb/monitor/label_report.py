@@ -7,8 +7,8 @@ from wsdb.core.task import Task
 from wsdb.monitor.rows import same_key
 
 
-def report_select(task: Task, methods: list[tuple[str, str, bool]]) -> str:
-    """Return the SELECT of the report.
+def report_macro(task: Task, methods: list[tuple[str, str, bool]]) -> str:
+    """Return the body of the macro ``label_model_report``; its parameter ``of_split`` is a split or NULL for all.
 
     Parameters
     ----------
@@ -20,7 +20,8 @@ def report_select(task: Task, methods: list[tuple[str, str, bool]]) -> str:
     and counts a row without a label as wrong. Ties go to the class with the larger share, then to the first.
     """
     parts = [_method(task, *method) for method in methods]
-    return " UNION ALL ".join(parts) + " ORDER BY split, chosen, method"
+    rows = " UNION ALL ".join(parts)
+    return f"SELECT * FROM ({rows}) WHERE @of_split@ IS NULL OR split = @of_split@ ORDER BY split, chosen, method"
 
 
 def _method(task: Task, name: str, view: str, chosen: bool) -> str:

@@ -60,14 +60,11 @@ def _stats(
     task: Task,
 ) -> str:
     name = ident(column)
-    polarity = ", ".join(
-        f"CASE WHEN bool_or({name} = {code}) THEN {literal(label)} END" for code, label in enumerate(task.labels)
-    )
-    seen = (
-        f"list_filter([{polarity}], lambda x: x IS NOT NULL)"
-        if len(task.labels) <= 16
-        else f"list_transform(list_sort(list_distinct(list({name}))), lambda c: {vote_label('c', task)})"
-    )
+    if len(task.labels) <= 62:  # one bit a label: one aggregate for each labeling function, however many labels
+        bits = f"bit_or(1::BIGINT << {name}::INTEGER)"
+        seen = f"list_filter([{literals(task.labels)}], lambda x, i: ({bits} >> (i - 1)::INTEGER) & 1 = 1)"
+    else:
+        seen = f"list_transform(list_sort(list_distinct(list({name}))), lambda c: {vote_label('c', task)})"
     kind = KINDS[type(lfs[lf.lower()].body).__name__]
     return (
         f"{{'position': {at}, 'lf': {literal(column)}, 'kind': {literal(kind)}, 'polarity': {seen}, "

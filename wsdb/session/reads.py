@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from wsdb.catalog.snapshot import CatalogSnapshot
@@ -12,45 +11,26 @@ from wsdb.core.errors import CatalogError, DataError, ModelError, SpecError, Wsd
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident
 from wsdb.core.task import SPLITS, Task
-from wsdb.parser.cursor import STRINGS, Token
 from wsdb.parser.script import Piece
 from wsdb.serve.macros import FUNCTION
 from wsdb.serve.predictor import install, installed
 from wsdb.session import run_labels
+from wsdb.session.calls import (
+    FUNCTIONS,
+    HISTORY_FUNCTIONS,
+    MATRIX_FUNCTIONS,
+    MODEL_FUNCTIONS,
+    OTHER_FUNCTIONS,
+    Call,
+    calls,
+    first_argument,
+    named,
+    rewrite,
+)
 from wsdb.session.rooms import Rooms, create_functions
-
-MATRIX_FUNCTIONS = ("label_matrix", "label_votes")
-LABEL_FUNCTIONS = ("labels", "label_model", "lf_summary", "lf_errors", "label_model_report")
-MODEL_FUNCTIONS = ("predict", "evaluate", "confusion_matrix")
-HISTORY_FUNCTIONS = ("model_versions", "training_info")
-OTHER_FUNCTIONS = ("lineage", "wsdb_objects")
-FUNCTIONS = MATRIX_FUNCTIONS + LABEL_FUNCTIONS + MODEL_FUNCTIONS + HISTORY_FUNCTIONS + OTHER_FUNCTIONS
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of a table function.
-
-    Attributes
-    ----------
-    name : lower-cased
-    span : from the name to the closing parenthesis
-    arguments : the tokens of each argument
-    """
-
-    name: str
-    span: Span
-    arguments: tuple[tuple[Token, ...], ...]
-
 
 CLASSES: dict[str, type[WsdbError]] = {"WS2": CatalogError, "WS3": SpecError, "WS4": DataError}
 """The classes of errors that SQL raises by error(), by the first digit of their code."""
-MAY_CALL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\"?\s*\(", re.IGNORECASE)
-
-
-def may_call(text: str) -> bool:
-    """Return whether a text may call one of the table functions; False is certain, True is not."""
-    return MAY_CALL.search(text) is not None
 
 
 def install_functions(rooms: Rooms) -> None:
@@ -91,74 +71,6 @@ def _install(rooms: Rooms, users: set[str], there: set[str]) -> None:
         install(rooms.engine)
 
 
-# After these words a table stands; after those no more.
-FROM_WORDS = frozenset({"FROM", "JOIN", "LATERAL", "PIVOT", "UNPIVOT", "PIVOT_WIDER", "PIVOT_LONGER"})
-OTHER_WORDS = frozenset(
-    {
-        "SELECT", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "WINDOW", "LIMIT", "OFFSET", "SET", "VALUES",
-        "RETURNING", "WITH", "SAMPLE", "TABLESAMPLE", "UNION", "EXCEPT", "INTERSECT", "WHEN",
-    }
-)  # fmt: skip
-QUERY_WORDS = frozenset({"SELECT", "FROM", "WITH", "VALUES", "PIVOT", "UNPIVOT", "DESCRIBE", "SUMMARIZE", "SHOW", "("})
-
-
-def calls(piece: Piece) -> list[Call]:
-    """Return the calls of wsdb's table functions in a statement, in order, those inside subqueries too.
-
-    Only where a table may stand: ``labels (`` in a column list, a CTE's name or a scalar call is the user's own.
-    """
-    found: list[Call] = []
-    tokens = piece.tokens
-    # For each open parenthesis what stands there: tables, a join's condition, anything else of a query, or no query.
-    inside = ["query"]
-    for at, token in enumerate(tokens):
-        word = token.word
-        before = tokens[at - 1].word if at else ""
-        after = tokens[at + 1].word if at + 1 < len(tokens) else ""
-        if word in ("(", "[", "{"):
-            tables = word == "(" and inside[-1] == "tables" and (before in ("(", ",") or before in FROM_WORDS)
-            inside.append("tables" if tables else "query" if after in QUERY_WORDS else "none")
-        elif word in (")", "]", "}"):
-            if len(inside) > 1:
-                inside.pop()
-        elif inside[-1] == "none":
-            continue
-        elif word in FROM_WORDS and before != "DISTINCT":
-            inside[-1] = "tables"
-        elif word in OTHER_WORDS:
-            inside[-1] = "query"
-        elif word in ("ON", "USING") and inside[-1] == "tables":
-            inside[-1] = "condition"
-        elif word == "," and inside[-1] == "condition":
-            inside[-1] = "tables"
-        elif after == "(" and token.kind not in STRINGS and token.text.lower() in FUNCTIONS:
-            first = before in FROM_WORDS or before in (",", "(", ":")
-            if before == "USING" or (first and inside[-1] == "tables"):
-                end, arguments = _arguments(tokens, at + 2)
-                if end is not None:
-                    span = Span(piece.span.text, token.start, tokens[end].end, piece.span.file)
-                    found.append(Call(token.text.lower(), span, arguments))
-    return found
-
-
-def _arguments(tokens: Sequence[Token], start: int) -> tuple[int | None, tuple[tuple[Token, ...], ...]]:
-    """Return the index of the closing parenthesis and the arguments before it; None where there is none."""
-    arguments: list[tuple[Token, ...]] = []
-    current: list[Token] = []
-    depth = 0
-    for at in range(start, len(tokens)):
-        word = tokens[at].word
-        if word == ")" and depth == 0:
-            return at, tuple([*arguments, tuple(current)] if current else arguments)
-        if word == "," and depth == 0:
-            arguments.append(tuple(current))
-            current = []
-            continue
-        depth += (word in ("(", "[", "{")) - (word in (")", "]", "}"))
-        current.append(tokens[at])
-    return None, ()
-
-
 def prepare(rooms: Rooms, piece: Piece, parameters: Any) -> tuple[str, list[Call]]:
     """Make what a statement reads current and return its text for DuckDB, with the calls found in it.
 
@@ -177,7 +89,8 @@ def prepare(rooms: Rooms, piece: Piece, parameters: Any) -> tuple[str, list[Call
     snapshot = rooms.catalog.snapshot()
     users, there = _functions(rooms)
     own = [call for call in found if call.name not in users]
-    if own and not snapshot.entries:
+    lost = [call for call in own if not snapshot.entries and call.name not in OTHER_FUNCTIONS]
+    if lost or (own and not rooms.catalog.exists()):
         raise CatalogError(
             "WS206",
             f"{own[0].name}(…) reads what wsdb has stored, and this database has no task yet",
@@ -201,6 +114,7 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
         snapshot.entry("model", name, span)
     elif call.name in MODEL_FUNCTIONS:
         check_model(name, span, snapshot)
+        check_labels(rooms, name, snapshot)
         if call.name != "predict":
             check_scored(rooms, call, name.partition("@")[0], snapshot)
     else:
@@ -210,32 +124,6 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
             run_labels.read_labels(rooms, snapshot, snapshot.task(name, span), matrix_only=matrix_only)
         except WsdbError as error:
             raise error.at(call.span) from error.__cause__
-
-
-def first_argument(call: Call, piece: Piece, parameters: Any) -> tuple[str | None, Span]:
-    """Return the name a call starts with, where it is a string or a bound parameter, and its place."""
-    if not call.arguments:
-        return None, call.span
-    tokens = call.arguments[0]
-    if len(tokens) > 2 and tokens[1].text in (":=", "=>"):
-        tokens = tokens[2:]
-    span = Span(call.span.text, tokens[0].start, tokens[-1].end, call.span.file)
-    if len(tokens) == 1 and (tokens[0].kind in STRINGS or tokens[0].kind in ("VAR", "IDENTIFIER")):
-        return tokens[0].text, span
-    if tokens[0].kind == "PLACEHOLDER" and isinstance(parameters, Sequence):
-        place = sum(token.kind == "PLACEHOLDER" and token.start < tokens[0].start for token in piece.tokens)
-        return _text(parameters[place] if place < len(parameters) else None), span
-    if tokens[0].kind == "PARAMETER" and len(tokens) == 2:
-        word = tokens[1].text
-        if isinstance(parameters, Mapping):
-            return _text(parameters.get(word)), span
-        if isinstance(parameters, Sequence) and word.isdigit() and 0 < int(word) <= len(parameters):
-            return _text(parameters[int(word) - 1]), span
-    return None, span
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
@@ -263,12 +151,24 @@ def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
     )
 
 
-def named(call: Call, name: str) -> Token | None:
-    """Return the string that a call gives to a named argument, or None."""
-    for tokens in call.arguments[1:]:
-        if len(tokens) == 3 and tokens[0].text.lower() == name and tokens[1].text in (":=", "=>"):
-            return tokens[2] if tokens[2].kind in STRINGS else None
-    return None
+def check_labels(rooms: Rooms, name: str, snapshot: CatalogSnapshot) -> None:
+    """Say where a model was trained on other labels than its task has now."""
+    plain, _, version = name.partition("@")
+    served = snapshot.serving.get(plain.lower())
+    model = plain if plain.lower() in snapshot.models else served[0] if served is not None else plain
+    rows = rooms.engine.rows(
+        f"SELECT version, manifest->'$.tasks' FROM {rooms.engine.table('model_versions')} "
+        "WHERE lower(model) = ? AND (? = '' OR version = TRY_CAST(? AS INTEGER)) ORDER BY version DESC LIMIT 1",
+        [model.lower(), version, version],
+    )
+    for number, tasks in rows:
+        for trained in json.loads(tasks):
+            found = snapshot.find("task", trained["name"])
+            if found is not None and tuple(trained["labels"]) != snapshot.task(found.name).labels:
+                rooms.notice(
+                    f"model {model}@{number} was trained when task {found.name} had the labels "
+                    f"({', '.join(trained['labels'][:8])}); they have changed: REFRESH MODEL {model}"
+                )
 
 
 def check_scored(rooms: Rooms, call: Call, name: str, snapshot: CatalogSnapshot) -> None:
@@ -316,31 +216,6 @@ def check_split(rooms: Rooms, call: Call, task: Task) -> None:
             span=Span(call.span.text, split.start, split.end, call.span.file),
             hint=did_you_mean(split.text, SPLITS) or "splits are train, dev and test",
         )
-
-
-def rewrite(piece: Piece, found: Sequence[Call]) -> str:
-    """Return the text with each subquery argument moved into a CTE next to its call; all else stays byte for byte."""
-    moves = []
-    for number, call in enumerate(found):
-        for tokens in call.arguments[1:]:
-            at = 2 if len(tokens) > 3 and tokens[1].text in (":=", "=>") else 0
-            if tokens[at].word == "(" and tokens[-1].word == ")":
-                moves.append((call.span, tokens[at].start, tokens[-1].end, f"__wsdb_query_{number}"))
-                break
-    return _moved(piece.span.text, piece.span.start, piece.span.end, moves)
-
-
-def _moved(text: str, start: int, end: int, moves: Sequence[tuple[Span, int, int, str]]) -> str:
-    """Return a stretch of the text after the moves in it: (the call, where its subquery starts and ends, its name)."""
-    parts: list[str] = []
-    for call, opens, closes, cte in moves:
-        if not start <= call.start < call.end <= end:
-            continue
-        query = _moved(text, opens, closes, moves)
-        before, after = text[call.start : opens], text[closes : call.end]
-        parts += [text[start : call.start], f"(WITH {cte} AS {query} SELECT * FROM {before}{cte}{after})"]
-        start = call.end
-    return "".join([*parts, text[start:end]])
 
 
 def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:

@@ -25,8 +25,8 @@ from wsdb.planner.steps import Define, Step
 from wsdb.session import model_macros, run_labels
 from wsdb.session.rooms import Rooms
 
-TASK_VIEWS = ("rows", "label_matrix", "label_votes", "labels", "majority", "training", "label_model_report")
-TASK_MACROS = ("label_matrix_rows", "lf_summary", "lf_errors")
+TASK_VIEWS = ("rows", "label_matrix", "label_votes", "labels", "majority", "training")
+TASK_MACROS = ("label_matrix_rows", "lf_summary", "lf_errors", "label_model_report")
 
 
 def created(rooms: Rooms, kind: str, name: str, done: str) -> None:
@@ -80,8 +80,9 @@ def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
         return
     label, relation = ident(task.gold.column), task.gold.relation
     rows = rooms.engine.rows(
-        f"SELECT CAST({label} AS VARCHAR) AS found, count(*) AS n FROM {relation} "
-        "WHERE found IS NOT NULL AND NOT list_contains(?, found) GROUP BY found ORDER BY n DESC, found LIMIT 1",
+        f"SELECT __label, count(*) FROM (SELECT CAST({label} AS VARCHAR) AS __label FROM {relation}) "
+        "WHERE __label IS NOT NULL AND NOT list_contains(?, __label) "
+        "GROUP BY __label ORDER BY count(*) DESC, __label LIMIT 1",
         [list(task.labels)],
     )
     if rows:
@@ -96,7 +97,8 @@ def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
         )
     keys = idents(task.keys)
     twice = rooms.engine.rows(
-        f"SELECT {keys}, count(*) AS n FROM {relation} GROUP BY {keys} HAVING n > 1 ORDER BY n DESC, {keys} LIMIT 3"
+        f"SELECT {keys}, count(*) FROM {relation} GROUP BY {keys} HAVING count(*) > 1 "
+        f"ORDER BY count(*) DESC, {keys} LIMIT 3"
     )
     if twice:
         raise DataError(

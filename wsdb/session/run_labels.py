@@ -21,7 +21,7 @@ from wsdb.labelmodel.majority import majority_form
 from wsdb.labelmodel.methods import fit
 from wsdb.labelmodel.score import ScoreForm
 from wsdb.labelmodel.sql import labels_select
-from wsdb.monitor.label_report import report_select
+from wsdb.monitor.label_report import report_macro
 from wsdb.monitor.lf_report import errors_macro, summary_macro
 from wsdb.monitor.rows import matrix_macro, matrix_select, rows_select, same_key, votes_select
 from wsdb.planner.explain import Profile
@@ -200,7 +200,7 @@ def store_label_views(rooms: Rooms, task: Task, columns: tuple[str, ...], fitted
         f"FROM ({select(fitted.training_form)}) AS l JOIN wsdb.{ident('rows_' + task.name)} AS r "
         f"USING ({idents(task.keys)})",
     )
-    view(rooms, f"label_model_report_{task.name}", report_select(task, methods))
+    macro(rooms, f"label_model_report_{task.name}", ("of_split",), report_macro(task, methods))
 
 
 def parameters(task: Task, fitted: FittedLabelModel) -> list[tuple[object, ...]]:

@@ -16,6 +16,7 @@ from wsdb.engine.connect import open_database
 from wsdb.engine.duckdb import DuckDBEngine
 from wsdb.parser.script import Piece, has_ours, split
 from wsdb.session import reads
+from wsdb.session.calls import calls, may_call
 from wsdb.session.executors import execute
 from wsdb.session.frames import call_as
 from wsdb.session.rooms import Result, Rooms
@@ -140,10 +141,10 @@ class Session:
 
     def _pieces(self, query: Any) -> list[Piece] | None:
         """Return the pieces of a script, or None where all of it goes to DuckDB as it is."""
-        if not isinstance(query, str) or not (has_ours(query) or reads.may_call(query)):
+        if not isinstance(query, str) or not (has_ours(query) or may_call(query)):
             return None
         pieces = split(query)
-        if any(piece.ours or reads.calls(piece) for piece in pieces):
+        if any(piece.ours or calls(piece) for piece in pieces):
             return pieces
         return None
 
