@@ -247,7 +247,7 @@ def settings() -> str:
 # Storage
 
 _OBJECT = re.compile(r"CREATE (?:OR REPLACE )?(TABLE|VIEW) (?:IF NOT EXISTS )?wsdb\.(\w+)")
-PER_TASK = ("matrix", "label_matrix", "label_votes", "labels", "training", "rows", "majority", "label_model_report")
+PER_TASK = ("matrix", "label_matrix", "label_votes", "labels", "training", "rows", "majority")
 
 
 def storage() -> str:

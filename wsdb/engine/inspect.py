@@ -32,7 +32,8 @@ class Inspector:
             WS402 where its relation, or a body, no longer fits what was declared.
         """
         columns = self._columns(task)
-        known = {lf.name: self._reads(lf, task) for lf in lfs if lf.enabled}
+        together = self._bind_together(lfs, task)
+        known = {lf.name: self._reads(lf, task, together) for lf in lfs if lf.enabled}
         by_lf = {lf.name: self._own(lf, task, known[lf.name], columns) for lf in lfs if lf.enabled}
         wanted = [name for name in columns if any(name in own for own in by_lf.values())]
         hashes = self._hash_columns(task, wanted)
@@ -76,12 +77,24 @@ class Inspector:
             case Python() | Votes():
                 return None
 
-    def _reads(self, lf: LabelingFunction, task: Task) -> Reads:
+    def _bind_together(self, lfs: list[LabelingFunction], task: Task) -> bool:
+        """Return whether all row bodies still bind, in one SELECT; where they do not, each is bound to say which."""
+        bodies = [lf.body for lf in lfs if lf.enabled and isinstance(lf.body, VoteWhen | Expression)]
+        texts = [body.predicate if isinstance(body, VoteWhen) else body.sql for body in bodies]
+        selected = ", ".join([idents(task.keys), *(f"(\n{text}\n) AS __{at}" for at, text in enumerate(texts))])
+        try:
+            self._con.execute(f"DESCRIBE SELECT {selected} FROM {task.relation}").fetchall()
+        except duckdb.Error:
+            return False
+        return True
+
+    def _reads(self, lf: LabelingFunction, task: Task, together: bool) -> Reads:
         query = self._query(lf, task)
         if query is None:
             return Reads()
         try:
-            describe(self._con, query, None, f'labeling function "{lf.name}"')
+            if not (together and isinstance(lf.body, VoteWhen | Expression)):
+                describe(self._con, query, None, f'labeling function "{lf.name}"')
         except SpecError as error:
             raise DataError(
                 "WS402",

@@ -68,7 +68,7 @@ class MatrixRun:
         FusedScanError
             where the fused scan fails; nothing is known of the culprit yet.
         """
-        if self.step.write == "create":
+        if self.step.write == "create" and not self.step.checked:
             check_keys(self.con, self.task)
         start = time.perf_counter()
         try:

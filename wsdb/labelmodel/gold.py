@@ -1,4 +1,4 @@
-"""GoldCounts: what labelled rows say of the class balance and of each source; used only where passed."""
+"""GoldCounts: what labeled rows say of the class balance and of each source; used only where passed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GoldCounts:
 
     @classmethod
     def of_rows(cls, votes: np.ndarray, labels: np.ndarray, n_classes: int) -> GoldCounts:
-        """Count labelled rows.
+        """Count labeled rows.
 
         Parameters
         ----------

@@ -55,9 +55,15 @@ def columns_of(lfs: Sequence[LabelingFunction], facts: TaskFacts) -> tuple[Colum
     return tuple(columns)
 
 
-def plan_matrix(task: Task, lfs: Sequence[LabelingFunction], stored: StoredMatrix | None, facts: TaskFacts) -> Step:
-    """Return the step that makes the label matrix of a task current: Reuse where nothing has changed."""
+def plan_matrix(
+    task: Task, lfs: Sequence[LabelingFunction], known: StoredMatrix | None, facts: TaskFacts, *, full: bool = False
+) -> Step:
+    """Return the step that makes the label matrix of a task current: Reuse where nothing has changed.
+
+    With `full`, what is stored saves only the check of keys that have been checked.
+    """
     columns = columns_of(lfs, facts)
+    stored = None if full else known
     old = {} if stored is None else {column.name: column.input_hash for column in stored.columns}
     same_rows = stored is not None and stored.keys_hash == facts.keys_hash
     changed = tuple(
@@ -70,7 +76,8 @@ def plan_matrix(task: Task, lfs: Sequence[LabelingFunction], stored: StoredMatri
         return Reuse("label matrix", (task.name,))
     write = "create" if not same_rows else "update" if set(old) == {column.name for column in columns} else "rewrite"
     parts = fuse(task, changed, facts) + scatter(changed) + ((Reuse("columns", kept),) if kept else ())
-    return LabelMatrix(task, write, columns, facts.keys_hash, facts.n_rows, parts)
+    checked = known is not None and known.keys_hash == facts.keys_hash
+    return LabelMatrix(task, write, columns, facts.keys_hash, facts.n_rows, parts, checked)
 
 
 def fuse(task: Task, changed: Sequence[Column], facts: TaskFacts) -> tuple[Step, ...]:
@@ -119,7 +126,7 @@ def plan_labels(
     """
     name = task.name.lower()
     lfs, spec = snapshot.lfs(name), snapshot.label_model(name)
-    matrix = plan_matrix(task, lfs, None if full else snapshot.matrices.get(name), facts)
+    matrix = plan_matrix(task, lfs, snapshot.matrices.get(name), facts, full=full)
     if matrix_only and (isinstance(matrix, Reuse) or name not in snapshot.label_runs):
         return matrix
     columns = columns_of(lfs, facts)

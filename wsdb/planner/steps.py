@@ -115,6 +115,7 @@ class LabelMatrix(Step):
         columns changes
     columns : all columns, in order
     parts : what computes and what keeps them
+    checked : whether keys of this hash have been found unique before
     """
 
     task: Task
@@ -123,6 +124,7 @@ class LabelMatrix(Step):
     keys_hash: str
     n_rows: int
     parts: tuple[Step, ...]
+    checked: bool = False
 
     @property
     def inputs(self) -> tuple[Step, ...]:

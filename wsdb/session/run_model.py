@@ -284,7 +284,7 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
     used = {task: sum(counts.values()) for task, counts in trained.rows.items()}
     rooms.profiles[id(step)] = Profile(max(used.values()), seconds)
     shown = ", ".join(f"{task} {n:,}" for task, n in used.items())
-    rooms.notice(f"model {spec.name}@{version}: trained in {seconds:.1f} s on labelled rows: {shown}")
+    rooms.notice(f"model {spec.name}@{version}: trained in {seconds:.1f} s on labeled rows: {shown}")
     for text in trained.notices:
         rooms.notice(f"model {spec.name}: {text}")
 
