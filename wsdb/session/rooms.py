@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from wsdb.catalog.catalog import Catalog
-from wsdb.engine.duckdb import DuckDBEngine
+from wsdb.engine.base import Engine
 from wsdb.planner.explain import Profile
 
 
@@ -53,7 +53,7 @@ class Rooms:
     profiles : by id of a step, what it did
     """
 
-    engine: DuckDBEngine
+    engine: Engine
     catalog: Catalog
     notices: list[str] = field(default_factory=list)
     on_progress: Callable[[str], None] = lambda text: None
@@ -76,7 +76,7 @@ class Rooms:
             yield own
 
 
-def create_functions(engine: DuckDBEngine, *, persisted: bool) -> None:
+def create_functions(engine: Engine, *, persisted: bool) -> None:
     """Make the table functions: in schema wsdb of the file, or as TEMP macros of the engine's connection."""
     from wsdb.core.resources import read_sql
     from wsdb.core.sqltext import ident
