@@ -172,8 +172,9 @@ class DuckDBEngine:
         DataError
             WS405 where one labeling function fails alone.
         """
-        groups = isolate(self.con, failure.task, failure.step.columns)
-        if len(groups) == 1:
+        scans = failure.step.groups
+        groups = [group for scan in scans for group in isolate(self.con, failure.task, scan)]
+        if len(groups) == len(scans):
             raise failure.cause
         self._groups[failure.task.name.lower()] = groups
 

@@ -45,7 +45,8 @@ class Inspector:
             parts = self._input_parts(lf, task, known[lf.name], columns)
             own = [f"{name}={hashes[name]}" for name in by_lf[lf.name]]
             hashed = None if parts is None else digest(data_hash(lf), *task.labels, *own, *parts, *sources)
-            facts[lf.name] = LFFacts(by_lf[lf.name], hashed, sources)
+            looks_up = isinstance(lf.body, VoteWhen | Expression) and len(known[lf.name].relations) > 1
+            facts[lf.name] = LFFacts(by_lf[lf.name], hashed, sources, looks_up)
         return TaskFacts(int(hashes["#"]), digest(*task.keys, *task.labels, hashes["#"], hashes["key"]), facts)
 
     def _columns(self, task: Task) -> list[str]:

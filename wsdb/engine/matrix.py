@@ -167,7 +167,7 @@ class MatrixRun:
     def _write(self, parts: list[tuple[str, Sequence[Column]]], fuse: Fuse | None) -> list[Column]:
         """Write the matrix table and return the columns that were computed."""
         keys, write = self.task.keys, self.step.write
-        groups = [tuple(group) for group in (self.groups or ([fuse.columns] if fuse else []))]
+        groups = [tuple(group) for group in (self.groups or (fuse.groups if fuse else ()))]
         computed = [column for group in groups for column in group] + [c for _, columns in parts for c in columns]
         if write == "create" and len(groups) <= 1:
             base = self._select(groups[0] if groups else (), fuse)

@@ -15,12 +15,14 @@ class LFFacts:
     reads : columns of the task's relation
     input_hash : hash of its definition and of the data it reads; None where an input cannot be fingerprinted
         (a volatile function, a table function), so that it is computed at every refresh
+    looks_up : whether a row body reads another relation, by a subquery
     sources : the distinct sources of a vote relation, sorted; (None,) for every other body
     """
 
     reads: tuple[str, ...]
     input_hash: str | None
     sources: tuple[str | None, ...] = (None,)
+    looks_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from wsdb.planner.steps import Column, Fit, Fuse, Isolate, LabelMatrix, Pack, Re
 
 MAX_COLUMNS = 2_000
 """The wide label matrix holds up to this many vote sources."""
+LOOKUPS = 8
+"""This many labeling functions that look something up share a scan."""
 ALWAYS = "always"
 """The stored input hash of a column whose inputs cannot be fingerprinted: equal to no hash."""
 
@@ -81,14 +83,25 @@ def plan_matrix(
 
 
 def fuse(task: Task, changed: Sequence[Column], facts: TaskFacts) -> tuple[Step, ...]:
-    """Put all row and python labeling functions into one scan of the columns they read."""
+    """Put all row and python labeling functions into one scan of the columns they read.
+
+    DuckDB takes ever longer to plan a SELECT with many look-ups (20 of them ten times as long as 10, and 60 took
+    minutes), so beyond `LOOKUPS` of them they share scans in that number.
+    """
     fused = tuple(column for column in changed if column.lf.scope in ("row", "python"))
     if not fused:
         return ()
     reads = list(task.keys)
     for column in fused:
         reads += [read for read in facts.lfs[column.lf.name].reads if read not in reads]
-    return (Isolate(Fuse(fused, Scan(task.relation, tuple(reads)))),)
+    lookups = tuple(column for column in fused if facts.lfs[column.lf.name].looks_up)
+    if len(lookups) <= LOOKUPS:
+        groups: tuple[tuple[Column, ...], ...] = (fused,)
+    else:
+        plain = tuple(column for column in fused if column not in lookups)
+        chunks = tuple(lookups[at : at + LOOKUPS] for at in range(0, len(lookups), LOOKUPS))
+        groups = (plain, *chunks) if plain else chunks
+    return (Isolate(Fuse(groups, Scan(task.relation, tuple(reads)))),)
 
 
 def scatter(changed: Sequence[Column]) -> tuple[Step, ...]:

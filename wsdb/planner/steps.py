@@ -48,10 +48,20 @@ class Scan(Step):
 
 @dataclass(frozen=True, slots=True)
 class Fuse(Step):
-    """Compute the votes of all row and python labeling functions in one scan."""
+    """Compute the votes of all row and python labeling functions in one scan.
 
-    columns: tuple[Column, ...]
+    Attributes
+    ----------
+    groups : the columns of each scan; more than one where many of them look something up in other relations
+    """
+
+    groups: tuple[tuple[Column, ...], ...]
     scan: Scan
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns of all scans."""
+        return tuple(column for group in self.groups for column in group)
 
     @property
     def inputs(self) -> tuple[Step, ...]:
@@ -59,7 +69,8 @@ class Fuse(Step):
 
     @property
     def facts(self) -> tuple[tuple[str, object], ...]:
-        return (("lfs", tuple(column.name for column in self.columns)),)
+        lfs = ("lfs", tuple(column.name for column in self.columns))
+        return (lfs,) if len(self.groups) == 1 else (lfs, ("scans", len(self.groups)))
 
 
 @dataclass(frozen=True, slots=True)
