@@ -1,11 +1,18 @@
 -- What wsdb stores, in schema `wsdb` of the user's own database file. Any DuckDB client can read it; only wsdb's
 -- catalog writes it. Besides these tables there are, for each task t:
---   wsdb.matrix_t         the label matrix: the task's keys, one integer column per vote source, NULL = abstain
---   wsdb.label_matrix_t   the same with label strings (view)
+--   wsdb.matrix_t         the label matrix: keys, __row (hash of the row), __split, __gold (code), a column per source
+--   wsdb.patterns_t       the vote patterns: split, gold code, the votes as bits of words, and the number of rows
+--   wsdb.votes_t          of a sparse label matrix, the votes: __id (as in matrix_t), number of the source, code
+--   wsdb.sources_t        of a sparse label matrix, the names of the sources by number
+--   wsdb.scores_labels_t  of a sparse label matrix, the evidence by source, code and class; also scores_training_t
+--   wsdb.confidence_t     how sure votes are, where they say so
+--   wsdb.posterior_t      the labels, where they are no formula of a row's votes: sequences, sets, bitvectors, graphs
+--   wsdb.label_matrix_t   the label matrix with label strings (view)
 --   wsdb.label_votes_t    the same in long form: one row per vote (view)
---   wsdb.labels_t         the de-noised labels: the label model's posterior as plain SQL over the matrix (view)
+--   wsdb.labels_t         the de-noised labels: the posterior as plain SQL over the matrix, or posterior_t (view)
 --   wsdb.training_t       the probabilities that models train on (view)
 --   wsdb.rows_t           the split and the gold label of each row (view)
+-- Votes are codes: the place of the label in the task, from 0; NULL is abstain. Each primitive p is wsdb.primitive_p.
 
 CREATE SCHEMA IF NOT EXISTS wsdb;
 
@@ -26,13 +33,21 @@ CREATE TABLE IF NOT EXISTS wsdb.object_versions (
     parent_data_hash VARCHAR, created_at TIMESTAMP, created_by VARCHAR
 );
 
--- The label matrix of each task as it was last computed, and what its columns were computed from.
+-- The label matrix of each task as it was last computed, and what its columns were computed from. rows_hash covers all
+-- rows; row_columns are the columns that votes, split and gold depend on, besides the keys; hash_probe says whether the
+-- hash function of this DuckDB is the one that hashed the rows.
 CREATE TABLE IF NOT EXISTS wsdb.matrices (
-    task VARCHAR, n_rows BIGINT, keys_hash VARCHAR, computed_at TIMESTAMP
+    task VARCHAR, n_rows BIGINT, storage VARCHAR, rows_hash VARCHAR, row_columns VARCHAR[], column_hashes VARCHAR[],
+    gold_hash VARCHAR, hash_probe VARCHAR, computed_at TIMESTAMP
 );
 CREATE TABLE IF NOT EXISTS wsdb.matrix_columns (
     task VARCHAR, position INTEGER, column_name VARCHAR, lf VARCHAR, source VARCHAR, input_hash VARCHAR,
     votes BIGINT, seconds DOUBLE, computed_at TIMESTAMP
+);
+
+-- When each primitive was computed into wsdb.primitive_<name>, and from what; input_hash is NULL until it is known.
+CREATE TABLE IF NOT EXISTS wsdb.primitive_runs (
+    name VARCHAR, n_rows BIGINT, input_hash VARCHAR, computed_at TIMESTAMP
 );
 
 -- The label model's runs: one current row per task. `fit` holds every parameter.
@@ -68,13 +83,15 @@ CREATE TABLE IF NOT EXISTS wsdb.lineage_edges (
 -- changed rows show in wsdb's own front ends, which compare fingerprints before a read.
 CREATE OR REPLACE VIEW wsdb.freshness AS
 SELECT m.task, 'label matrix' AS what, m.n_rows, m.computed_at, now()::TIMESTAMP - m.computed_at AS age,
-       EXISTS (FROM wsdb.objects o WHERE o.kind = 'labeling function' AND o.task = m.task
-               AND o.created_at > m.computed_at) AS definition_changed
+       EXISTS (FROM wsdb.objects o JOIN wsdb.lineage_edges e ON e.to_kind = o.kind AND e.to_name = o.name
+               AND e.to_version = o.version WHERE e.from_kind = 'task' AND lower(e.from_name) = lower(m.task)
+               AND o.kind = 'labeling function' AND o.created_at > m.computed_at) AS definition_changed
 FROM wsdb.matrices m
 UNION ALL
 SELECT r.task, 'labels', r.n_rows, r.computed_at, now()::TIMESTAMP - r.computed_at,
-       EXISTS (FROM wsdb.objects o WHERE o.kind IN ('labeling function', 'label model') AND o.task = r.task
-               AND o.created_at > r.computed_at)
+       EXISTS (FROM wsdb.objects o JOIN wsdb.lineage_edges e ON e.to_kind = o.kind AND e.to_name = o.name
+               AND e.to_version = o.version WHERE e.from_kind = 'task' AND lower(e.from_name) = lower(r.task)
+               AND o.kind IN ('labeling function', 'label model') AND o.created_at > r.computed_at)
 FROM wsdb.label_runs r
 UNION ALL
 SELECT s.task, 'model ' || s.model || '@' || s.version, v.n_rows, v.created_at, now()::TIMESTAMP - v.created_at,
@@ -92,3 +109,66 @@ CREATE OR REPLACE VIEW wsdb.feature_sets AS
 SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'feature set';
 CREATE OR REPLACE VIEW wsdb.models AS
 SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'model';
+
+-- What is known of each labeling function besides its definition in SQL: all its tasks, what it is about (KIND, TAGS),
+-- whether it can be computed at prediction time, and the labeling functions whose votes it repeats in part.
+CREATE TABLE IF NOT EXISTS wsdb.lf_details (
+    lf VARCHAR, tasks VARCHAR[], tags VARCHAR[], depends_on VARCHAR[], kind VARCHAR, servable BOOLEAN, enabled BOOLEAN
+);
+
+-- More objects by kind.
+CREATE OR REPLACE VIEW wsdb.payloads AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'payload';
+CREATE OR REPLACE VIEW wsdb.primitives AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'primitive';
+CREATE OR REPLACE VIEW wsdb.task_graphs AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'task graph';
+
+-- What the reports on labeling functions read, written with each fit: whole counts, which add up over splits, labels
+-- and gold. Rows of each split (NULL where a row has none): all, those with a vote, those with a gold label.
+CREATE TABLE IF NOT EXISTS wsdb.split_counts (
+    task VARCHAR, split VARCHAR, n BIGINT, covered BIGINT, gold BIGINT
+);
+
+-- Votes of each column of the label matrix by split, label voted and gold label (NULL where a row has none): all, those
+-- in whose row another source votes too (overlap), those in whose row two votes differ (conflict).
+CREATE TABLE IF NOT EXISTS wsdb.vote_counts (
+    task VARCHAR, split VARCHAR, lf VARCHAR, label VARCHAR, gold VARCHAR, n BIGINT, overlap BIGINT, conflict BIGINT
+);
+
+-- Rows on which two columns of the label matrix vote, by what they vote. Of a sparse label matrix only pairs that vote
+-- together on five rows or more.
+CREATE TABLE IF NOT EXISTS wsdb.vote_pairs (
+    task VARCHAR, lf_a VARCHAR, lf_b VARCHAR, label_a VARCHAR, label_b VARCHAR, n BIGINT
+);
+
+-- Pairs of columns that are not independent, and why: declared, shared_column, shared_constant, shared_primitive, learned
+-- or copy. score is their agreement beyond what the label model expects of them, as a correlation; z the same in
+-- standard errors; n the rows on which they vote the same label; all NULL where they were not measured.
+CREATE TABLE IF NOT EXISTS wsdb.lf_dependencies (
+    task VARCHAR, lf_a VARCHAR, lf_b VARCHAR, reason VARCHAR, score DOUBLE, z DOUBLE, n BIGINT
+);
+
+-- The label model as numbers: a vote of a source for a label (code) is evidence of so many nats for each class, and
+-- counts so much in the vote share of the class it is for.
+CREATE TABLE IF NOT EXISTS wsdb.label_scores (
+    task VARCHAR, source INTEGER, lf VARCHAR, code SMALLINT, vote VARCHAR, class SMALLINT, label VARCHAR, score DOUBLE,
+    share DOUBLE
+);
+
+-- And of each class: evidence without any vote, the prior (the answer without votes), and the vote-share factor
+-- (mix * share + (1 - mix) / classes) ^ power; mix is NULL where there is none.
+CREATE TABLE IF NOT EXISTS wsdb.label_bias (
+    task VARCHAR, class SMALLINT, label VARCHAR, bias DOUBLE, prior DOUBLE, mix DOUBLE, power DOUBLE
+);
+
+-- The label model methods next to each other, as of a label run: what label_model_report reads.
+CREATE TABLE IF NOT EXISTS wsdb.label_reports (
+    task VARCHAR, run INTEGER, method VARCHAR, chosen VARCHAR, selected BOOLEAN, split VARCHAR, n BIGINT,
+    coverage DOUBLE, agreement DOUBLE, log_likelihood DOUBLE, n_gold BIGINT, accuracy DOUBLE, macro_f1 DOUBLE,
+    accuracy_all DOUBLE, log_loss DOUBLE, reason VARCHAR
+);
+
+-- How often the label model expects a source that votes to vote each label on rows of each class: the confusion of a
+-- worker. Sources that never vote are left out.
+CREATE TABLE IF NOT EXISTS wsdb.label_confusion (task VARCHAR, lf VARCHAR, truth VARCHAR, label VARCHAR, p DOUBLE);

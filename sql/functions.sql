@@ -19,6 +19,11 @@ CREATE OR REPLACE @macro@ @here@labels(task, min_prob := NULL) AS TABLE
 FROM query(format('FROM @home@."labels_{}"', replace(task, '"', '""'))
     || coalesce(format(' WHERE prob >= {}', CAST(min_prob AS DOUBLE)), ''));
 
+-- The labels of a task with the labels O, B-… and I-… as spans: the key of the row, start_pos, end_pos (the number after
+-- the last element's), type, and prob, the geometric mean of the elements' probabilities.
+CREATE OR REPLACE @macro@ @here@label_spans(task) AS TABLE
+FROM query(format('FROM @home@."label_spans_{}"()', replace(task, '"', '""')));
+
 -- What the label model learned of each vote source: accuracy (P(vote is right) where it votes), precision of each
 -- class it votes for, propensity (share of rows it votes on), weight, stderr of the accuracy, n votes; and the method.
 CREATE OR REPLACE @macro@ @here@label_model(task) AS TABLE
@@ -26,21 +31,102 @@ FROM query(format('SELECT p.* EXCLUDE (task, run), r.chosen AS method, r.reason 
     || 'JOIN @home@.label_runs r USING (task, run) WHERE lower(task) = lower(''{}'')', replace(task, '''', '''''')));
 
 -- Each labeling function: coverage, overlaps and conflicts as shares of all rows; correct and incorrect against gold;
--- emp_acc is correct / (correct + incorrect), learned_acc the label model's estimate, gap their difference.
+-- emp_acc is correct / (correct + incorrect), emp_low and emp_high its 95 % interval (Wilson); learned_acc is the label
+-- model's estimate and learned_stderr its standard error, gap is learned_acc - emp_acc. audit says what looks wrong:
+-- never votes, copy of another, worse than chance or not surely better (less than two standard errors above), learned
+-- accuracy outside the interval of gold.
 CREATE OR REPLACE @macro@ @here@lf_summary(task, split := NULL) AS TABLE
 FROM query(format('FROM @home@."lf_summary_{}"({})', replace(task, '"', '""'),
     coalesce('''' || replace(split, '''', '''''') || '''', 'NULL')));
+
+-- Each pair of labeling functions that vote on common rows: overlap and conflict as shares of all rows, agreement as the
+-- share of the common rows on which they vote the same, kappa (Cohen's) over these rows, lift (how many times more
+-- common rows than two independent functions would have) and n, the common rows.
+CREATE OR REPLACE @macro@ @here@lf_conflicts(task) AS TABLE
+FROM query(replace('WITH p AS (FROM @home@.vote_pairs WHERE lower(task) = lower(@task@)), '
+    || 'pair AS (SELECT lf_a, lf_b, sum(n)::BIGINT AS n, coalesce(sum(n) FILTER (label_a <> label_b), 0)::BIGINT AS torn '
+    || 'FROM p GROUP BY ALL), '
+    || 'a AS (SELECT lf_a, lf_b, label_a AS label, sum(n) AS n FROM p GROUP BY ALL), '
+    || 'b AS (SELECT lf_a, lf_b, label_b AS label, sum(n) AS n FROM p GROUP BY ALL), '
+    || 'chance AS (SELECT lf_a, lf_b, sum(a.n::DOUBLE * b.n) AS n FROM a JOIN b USING (lf_a, lf_b, label) GROUP BY ALL), '
+    || 'v AS (SELECT lf, sum(n) AS n FROM @home@.vote_counts WHERE lower(task) = lower(@task@) GROUP BY lf), '
+    || 'every AS (SELECT sum(n) AS n FROM @home@.split_counts WHERE lower(task) = lower(@task@)) '
+    || 'SELECT lf_a, lf_b, pair.n / every.n AS overlap, torn / every.n AS conflict, 1 - torn / pair.n AS agreement, '
+    || '(1 - torn / pair.n - e) / nullif(1 - e, 0) AS kappa, pair.n::DOUBLE * every.n / va.n / vb.n AS lift, pair.n AS n '
+    || 'FROM (SELECT pair.*, coalesce(chance.n, 0) / (pair.n::DOUBLE * pair.n) AS e FROM pair '
+    || 'LEFT JOIN chance USING (lf_a, lf_b)) AS pair JOIN v AS va ON va.lf = lf_a JOIN v AS vb ON vb.lf = lf_b, every '
+    || 'ORDER BY conflict DESC, overlap DESC, lf_a, lf_b', '@task@', '''' || replace(task, '''', '''''') || ''''));
+
+-- The confusion of each vote source as the label model estimates it: p is how often a vote of the source on a row whose
+-- class is truth is a vote for label; of a crowd, a worker's confusion matrix. Compare lf_confusion, which counts gold.
+CREATE OR REPLACE @macro@ @here@label_confusion(task) AS TABLE
+FROM query(format('SELECT lf, truth, label, p FROM @home@.label_confusion WHERE lower(task) = lower(''{}'') '
+    || 'ORDER BY lf, truth, label', replace(task, '''', '''''')));
+
+-- Pairs of labeling functions that are not independent of each other, one row a reason: declared, shared_column: …,
+-- shared_constant: …, shared_primitive: …, learned (they agree more than the label model expects) or copy. score is
+-- that excess as a correlation, where it was measured.
+CREATE OR REPLACE @macro@ @here@lf_dependencies(task) AS TABLE
+FROM query(format('SELECT lf_a, lf_b, score, reason FROM @home@.lf_dependencies WHERE lower(task) = lower(''{}'') '
+    || 'ORDER BY score DESC NULLS LAST, lf_a, lf_b, reason', replace(task, '''', '''''')));
 
 -- The rows on which a labeling function disagrees with gold, or where there is no gold, with the label model.
 CREATE OR REPLACE @macro@ @here@lf_errors(task, lf, n := NULL) AS TABLE
 FROM query(format('FROM @home@."lf_errors_{}"(''{}'')', replace(task, '"', '""'), replace(lf, '''', ''''''))
     || coalesce(format(' LIMIT {}', CAST(n AS BIGINT)), ''));
 
--- The label model next to majority vote, by split, against gold where there is gold. accuracy, macro_f1 and log_loss are
--- over rows with gold and a label; accuracy_all counts a row without a label as wrong.
+-- How often a labeling function votes each label on rows of each truth: gold (basis gold), or where a row has none, the
+-- label (basis label).
+CREATE OR REPLACE @macro@ @here@lf_confusion(task, lf) AS TABLE
+FROM query(format('FROM @home@."lf_confusion_{}"(''{}'')', replace(task, '"', '""'), replace(lf, '''', '''''')));
+
+-- The rows on which one of two labeling functions votes, by both votes (NULL is abstain) and the truth, as in
+-- lf_confusion; keys has the first three keys of each bucket.
+CREATE OR REPLACE @macro@ @here@label_buckets(task, lf_a, lf_b) AS TABLE
+FROM query(format('FROM @home@."label_buckets_{}"(''{}'', ''{}'')', replace(task, '"', '""'),
+    replace(lf_a, '''', ''''''), replace(lf_b, '''', '''''')));
+
+-- Where no labeling function votes: rows, uncovered ones and their share by split, or by a column of the task's relation.
+CREATE OR REPLACE @macro@ @here@coverage_gaps(task, "by" := NULL) AS TABLE
+FROM query(CASE WHEN "by" IS NULL
+    THEN format('SELECT split AS "group", n, n - covered AS uncovered, (n - covered) / n AS share '
+        || 'FROM @home@.split_counts WHERE lower(task) = lower(''{}'') AND n > 0 '
+        || 'ORDER BY uncovered DESC, n DESC, split NULLS LAST', replace(task, '''', ''''''))
+    ELSE format('FROM @home@."coverage_gaps_{}"(''{}'')', replace(task, '"', '""'), replace("by", '''', '''''')) END);
+
+-- n rows that are worth a look, and why, those without a gold label first. strategy is entropy (the least sure labels),
+-- disagreement (the most votes against the label), uncovered (no votes), balanced (as many of each label) or random. All
+-- but uncovered choose among some 20,000 rows that the seed draws.
+CREATE OR REPLACE @macro@ @here@sample_for_review(task, n, strategy := 'entropy', seed := 0) AS TABLE
+FROM query(format('FROM @home@."sample_for_review_{}"(''{}'', ''{}'', ''{}'')', replace(task, '"', '""'),
+    CAST(n AS BIGINT), replace(strategy, '''', ''''''), CAST(seed AS BIGINT)));
+
+-- Gold labels that the label model disputes (kind gold): it finds another label as likely as rows of that label are on
+-- average (confident learning). suggested is that label, prob its probability, score the probability of the gold label
+-- less prob; the lowest first. predictions names a relation with the task's keys and predicted_<task>_probs; then labels
+-- that those dispute follow (kind label).
+CREATE OR REPLACE @macro@ @here@label_issues(task, predictions := NULL) AS TABLE
+FROM query(format('FROM @home@."label_issues_{}"()', replace(task, '"', '""')) || coalesce(format(
+    ' UNION ALL FROM @home@."prediction_issues_{}"(''{}'')', replace(task, '"', '""'),
+    replace(predictions, '''', '''''')), ''));
+
+-- How the label of the row with this key comes about: the log prior, the evidence of each vote in nats, the logarithm of
+-- the vote-share factor, their total, and the probability of each label, as MAPs by label. A key of several columns is a
+-- STRUCT, a list, or text with commas.
+CREATE OR REPLACE @macro@ @here@explain_row(task, key) AS TABLE
+FROM query(format('FROM @home@."explain_row_{}"({})', replace(task, '"', '""'),
+    coalesce('''' || replace(to_json(key)::VARCHAR, '''', '''''') || '''', 'NULL')));
+
+-- All label model methods next to each other, by split: chosen is what the method came down to, selected whether it makes
+-- the labels, agreement its share of labels that equal the selected ones, log_likelihood that of the votes per row;
+-- against gold, accuracy, macro_f1 and log_loss are over rows with gold and a label; accuracy_all is over all rows with
+-- gold, one without a label having the likeliest class of the prior. reason says why a method came down to something
+-- else, or failed.
 CREATE OR REPLACE @macro@ @here@label_model_report(task, split := NULL) AS TABLE
-FROM query(format('FROM @home@."label_model_report_{}"({})', replace(task, '"', '""'),
-    coalesce('''' || replace(split, '''', '''''') || '''', 'NULL')));
+FROM query(format('SELECT method, chosen, selected, split, n, coverage, agreement, log_likelihood, n_gold, accuracy, '
+    || 'macro_f1, accuracy_all, log_loss, reason FROM @home@.label_reports WHERE lower(task) = lower(''{}'') AND {} '
+    || 'ORDER BY split NULLS LAST, selected DESC, method', replace(task, '''', ''''''),
+    coalesce('split = ''' || replace(split, '''', '''''') || '''', 'true')));
 
 -- The input's columns, and predicted_<task>, predicted_<task>_prob and predicted_<task>_probs of each task of a model.
 -- The name is a task's, a model's, or one of them with a version ('fraud@3'). tbl is a relation's name, a file's path,

@@ -1,14 +1,19 @@
-"""Hypothesis strategies: specs of all five kinds, with odd names and odd SQL."""
+"""Hypothesis strategies: specs of all eight kinds, with odd names and odd SQL."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteWhen
+from wsdb.core.graph import Rule, TaskGraph
+from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteTogether, VoteWhen
+from wsdb.core.payload import SHAPES, Payload, Primitive, Spans
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.sqltext import ident
-from wsdb.core.task import Gold, Split, Task
-from wsdb.parser.render import Spec
+from wsdb.core.task import SELECT_LABELS, TASK_KINDS, Gold, Split, Task
+from wsdb.parser.clauses import LABEL_MODEL_METHODS
+from wsdb.parser.cursor import Cursor, tokens_of
+from wsdb.parser.render import Spec, value
+from wsdb.parser.templates import template
 
 PRINTABLE = st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=("Cs", "Cc", "Zl", "Zp"))
 NAMES = st.one_of(
@@ -60,14 +65,24 @@ def names(most: int = 3) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(NAMES, min_size=1, max_size=most, unique_by=str.lower).map(tuple)
 
 
+def others(name: str) -> st.SearchStrategy[tuple[str, ...]]:
+    """Different names, none of them `name`; none at all half of the time."""
+    return st.just(()) | names().filter(lambda found: name.lower() not in [other.lower() for other in found])
+
+
 @st.composite
 def tasks(draw: st.DrawFn) -> Task:
     """A task with any of its clauses."""
-    binary = draw(st.booleans())
-    size = (2, 2) if binary else (2, 5)
-    labels = tuple(draw(st.lists(STRINGS, min_size=size[0], max_size=size[1], unique=True)))
+    name = draw(NAMES)
+    kind = draw(st.sampled_from(TASK_KINDS))
+    size = 2 if kind == "binary" else 5
+    labels = tuple(draw(st.lists(STRINGS, min_size=2, max_size=size, unique=True)))
     shares = [draw(st.integers(1, 10**6)) for _ in labels]
     balance = draw(st.sampled_from([None, "uniform", tuple(share / sum(shares) for share in shares)]))
+    if kind == "select":
+        labels, balance = SELECT_LABELS, None
+    if kind == "bitvector":
+        balance = draw(st.none() | st.just(tuple(share / (10**6 + 1) for share in shares)))
     gold = draw(
         st.none()
         | st.builds(Gold, RELATIONS, NAMES)
@@ -81,14 +96,18 @@ def tasks(draw: st.DrawFn) -> Task:
         )
     )
     return Task(
-        name=draw(NAMES),
+        name=name,
         relation=draw(RELATIONS),
         keys=draw(names()),
-        kind="binary" if binary else "multiclass",
+        kind=kind,
         labels=labels,
         balance=balance,
         gold=gold,
         split=split,
+        payload=draw(NAMES if kind == "select" else st.none() | NAMES),
+        depends_on=draw(others(name)),
+        role=draw(st.sampled_from(["primary", "ancillary"])),
+        multilabel_absent=draw(st.sampled_from(["abstain", "no"])) if kind == "bitvector" else "abstain",
         comment=draw(COMMENTS),
     )
 
@@ -99,34 +118,127 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(Select, SQL.map(lambda sql: f"SELECT id, 'spam' AS label FROM t WHERE {sql}")),
     st.builds(Python, STRINGS.filter(bool) | st.sampled_from(["a$$b", "x$", "$py", "def f(b):\n  return '$$ $py$'"])),
     st.builds(Python, st.sampled_from(["pack.module:function"]), st.just(True)),
-    st.builds(Votes, RELATIONS, names(), st.none(), NAMES),
+    st.builds(Votes, RELATIONS, names(), st.none(), NAMES, st.none() | NAMES),
+)
+TEMPLATES = st.one_of(
+    st.tuples(
+        st.just("keyword"),
+        st.fixed_dictionaries(
+            {
+                "col": NAMES,
+                "label": STRINGS,
+                "words": st.lists(STRINGS.filter(bool), min_size=1, max_size=3).map(tuple),
+            },
+            optional={"whole_words": st.just(False), "ignore_case": st.just(False)},
+        ),
+    ),
+    st.tuples(
+        st.just("regex"),
+        st.fixed_dictionaries(
+            {"col": NAMES, "label": STRINGS, "pattern": STRINGS}, optional={"ignore_case": st.just(True)}
+        ),
+    ),
+    st.tuples(
+        st.just("lookup"),
+        st.fixed_dictionaries({"col": NAMES, "table": NAMES, "label": STRINGS}, optional={"key": NAMES})
+        | st.fixed_dictionaries({"col": NAMES, "table": NAMES, "labels": NAMES}, optional={"key": NAMES}),
+    ),
+    st.tuples(
+        st.just("threshold"),
+        st.fixed_dictionaries(
+            {"col": NAMES, "label": STRINGS, "above": st.integers(-9, 0)}, optional={"at_most": st.floats(1, 2)}
+        ),
+    ),
 )
 
 
 @st.composite
 def labeling_functions(draw: st.DrawFn) -> LabelingFunction:
-    """A labeling function with any body and options."""
-    body = draw(BODIES)
+    """A labeling function with any body and clauses, for one task or several."""
+    name, own = draw(NAMES), draw(names())
+    written_as = None
+    if len(own) > 1:
+        pairs = st.tuples(*(st.tuples(st.just(task), STRINGS) for task in own))
+        body = draw(st.builds(VoteTogether, pairs, SQL) | st.builds(Expression, SQL))
+    elif draw(st.booleans()):
+        body = draw(BODIES)
+    else:
+        kind, options = draw(TEMPLATES)
+        text = f"TEMPLATE {kind} ({', '.join(f'{key} = {value(option)}' for key, option in options.items())})"
+        body, written_as = template(Cursor(text, tokens_of(text), at=1))
     return LabelingFunction(
-        name=draw(NAMES),
-        task=draw(NAMES),
+        name=name,
+        task=own[0],
         body=body,
         on_error=draw(st.sampled_from(["raise", "abstain"])),
         columns=draw(names()) if isinstance(body, Python) and draw(st.booleans()) else (),
         enabled=draw(st.booleans()),
+        tasks=own,
+        depends_on=draw(others(name)),
+        kind=draw(st.none() | NAMES.map(str.lower)),
+        tags=tuple(draw(st.lists(STRINGS, max_size=2, unique=True))),
+        servable=draw(st.booleans()),
+        template=written_as,
         comment=draw(COMMENTS),
     )
 
 
-LABEL_MODELS = st.builds(
-    LabelModelSpec,
+@st.composite
+def label_models(draw: st.DrawFn) -> LabelModelSpec:
+    """A label model with any of its options, for one task or several."""
+    own = draw(names())
+    return LabelModelSpec(
+        name=draw(NAMES),
+        task=own[0],
+        tasks=own,
+        method=draw(st.sampled_from(LABEL_MODEL_METHODS)),
+        regime=draw(st.sampled_from(["auto", "lf", "annotator"])),
+        use_dev=draw(st.sampled_from(["never", "anchor", "select"])),
+        graph=draw(st.none() | NAMES),
+        structure=draw(st.sampled_from(["auto", "none", "static", "learned", "declared"])),
+        prior=draw(st.sampled_from(["auto", "uniform", "declared"])),
+        abstain_informative=draw(st.booleans()),
+        calibrate=draw(st.booleans()),
+        max_iter=draw(st.none() | st.integers(1, 10**6)),
+        tol=draw(st.none() | st.floats(1e-12, 1)),
+        comment=draw(COMMENTS),
+    )
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> Payload:
+    """A payload with any of its clauses."""
+    name, shape = draw(NAMES), draw(st.sampled_from(SHAPES))
+    sources = draw(others(name))
+    of = NAMES.filter(lambda other: other.lower() != name.lower())
+    spans = draw(st.none() | st.builds(Spans, of, NAMES)) if shape != "singleton" and not sources else None
+    keys = draw(st.just(()) | names())
+    return Payload(name, draw(RELATIONS), keys, shape, draw(names()), sources, spans, draw(COMMENTS))
+
+
+PRIMITIVES = st.builds(
+    Primitive,
     NAMES,
-    NAMES,
-    st.sampled_from(["auto", "majority"]),
-    st.sampled_from(["auto", "lf", "annotator"]),
-    st.sampled_from(["never", "anchor"]),
+    RELATIONS,
+    st.just(()) | names(),
+    SQL.map(lambda sql: f"SELECT id, length(body) AS n FROM mails WHERE {sql}"),
     COMMENTS,
 )
+
+
+@st.composite
+def task_graphs(draw: st.DrawFn) -> TaskGraph:
+    """A task graph whose rules lead from earlier tasks to later ones, so that none is in a circle."""
+    tasks = draw(st.lists(NAMES, min_size=2, max_size=4, unique_by=str.lower))
+    pairs = st.tuples(st.integers(0, len(tasks) - 1), st.integers(0, len(tasks) - 1)).filter(lambda p: p[0] < p[1])
+    rules = []
+    for one, two in draw(st.lists(pairs, min_size=1, max_size=4)):
+        verb = draw(st.sampled_from(["implies", "excludes", "applies"]))
+        label = None if verb == "applies" else draw(STRINGS)
+        rules.append(Rule(tasks[one], label, verb, tasks[two], draw(STRINGS)))
+    return TaskGraph(draw(NAMES), tuple(dict.fromkeys(rules)), draw(COMMENTS))
+
+
 FEATURE_SETS = st.builds(FeatureSet, NAMES, RELATIONS, names(), st.sampled_from([True, False, None]), COMMENTS)
 OPTIONS = st.dictionaries(
     st.from_regex(r"[a-z_]{1,8}", fullmatch=True),
@@ -160,4 +272,6 @@ def models(draw: st.DrawFn) -> ModelSpec:
     )
 
 
-SPECS: st.SearchStrategy[Spec] = st.one_of(tasks(), labeling_functions(), LABEL_MODELS, FEATURE_SETS, models())
+SPECS: st.SearchStrategy[Spec] = st.one_of(
+    tasks(), task_graphs(), payloads(), PRIMITIVES, labeling_functions(), label_models(), FEATURE_SETS, models()
+)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wsdb.core.errors import SyntaxError_
 from wsdb.parser.cursor import Cursor, tokens_of
 from wsdb.parser.script import has_ours, parse_one, split
-from wsdb.parser.statements import Describe, Drop, Explain, Refresh, SetOption, Show, ShowCreate
+from wsdb.parser.statements import Alter, Describe, Drop, Explain, Refresh, SetOption, Show, ShowCreate
 
 STATEMENTS = [
     ("CREATE TASK t ON r KEY (id) TYPE BINARY", True),
@@ -25,6 +25,19 @@ STATEMENTS = [
     ("DROP LABEL MODEL IF EXISTS m", True),
     ("COMMENT ON TASK t IS 'a;b'", True),
     ("DESC TASK t", True),
+    ("CREATE TASK GRAPH g (a ';' IMPLIES b 'x')", True),
+    ("CREATE PAYLOAD p ON r AS SET (x)", True),
+    ("CREATE OR REPLACE PRIMITIVE p ON r AS SELECT ';'", True),
+    ("ALTER LF f DISABLE", True),
+    ("ALTER TASK GRAPH g RENAME TO h", True),
+    ("SHOW PAYLOADS", True),
+    ("SHOW PRIMITIVES LIKE 'a;b'", True),
+    ("SHOW CREATE TASK GRAPH g", True),
+    ("DESCRIBE PRIMITIVE p", True),
+    ("ALTER LABEL x", False),
+    ("DESCRIBE payload", False),
+    ("SHOW payload", False),
+    ("CREATE TABLE primitive (payload VARCHAR)", False),
     ("SELECT ';' AS \"a;b\" -- ;", False),
     ("EXPLAIN SELECT 1 AS task", False),
     ("CALL pragma_version()", False),
@@ -117,6 +130,14 @@ def test_places_count_lines_of_the_whole_script() -> None:
         ("COMMENT ON TASK t AS 'x'", "AS", "IS"),
         ("SHOW VERSIONS OF TASK t", "TASK", "MODEL"),
         ("DROP TASK t CASCADE now", "now", "the end of the statement"),
+        ("ALTER TASK GRAPH g DISABLE", "DISABLE", "RENAME TO"),
+        ("CREATE PAYLOAD p ON r KEY (id) IS SET (x)", "IS", "AS"),
+        ("CREATE PRIMITIVE p ON r AS 1 + 1", "1", "SELECT"),
+        ("CREATE TASK GRAPH g (a APPLIES IF b 'x')", "IF", "WHEN"),
+        ("CREATE TASK GRAPH g (a 'x' IMPLIES b)", ")", "a label as a string in quotes"),
+        ("CREATE LF f FOR TASKS t VOTE 'x' WHEN y", "t", "("),
+        ("CREATE LF f FOR TASK t DEPENDS (g) VOTE 'x' WHEN y", "(", "ON"),
+        ("CREATE LF f FOR TASKS (t, u) VOTE (t 'x', u 'y') IF z", "IF", "WHEN"),
     ],
 )
 def test_an_error_points_at_the_first_wrong_word(sql: str, word: str, expected: str) -> None:
@@ -164,6 +185,18 @@ def test_the_small_statements_are_read() -> None:
         assert isinstance(option, SetOption) and option.value is value
     reset = parse_one("RESET wsdb_auto_refresh")
     assert isinstance(reset, SetOption) and reset.value is None
+
+
+def test_alter_is_read() -> None:
+    for text, fields in (
+        ("ALTER LF F ENABLE", ("labeling function", "F", "enable", None)),
+        ("alter labelling function f disable", ("labeling function", "f", "disable", None)),
+        ('ALTER TASK GRAPH g RENAME TO "new one"', ("task graph", "g", "rename", "new one")),
+        ("ALTER FEATURE SET s RENAME TO t", ("feature set", "s", "rename", "t")),
+    ):
+        alter = parse_one(text)
+        assert isinstance(alter, Alter)
+        assert (alter.kind, alter.name, alter.action, alter.new_name) == fields
 
 
 def test_tokens_behind_a_command_word_are_real_tokens() -> None:

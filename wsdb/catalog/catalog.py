@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import getpass
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 import duckdb
 
+from wsdb.catalog.derived import DerivedState
 from wsdb.catalog.fingerprint import data_hash, digest, metadata_hash
+from wsdb.catalog.references import references, renamed
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry, StoredColumn, StoredMatrix, StoredModel
 from wsdb.core.errors import CatalogError, StorageError
 from wsdb.core.lf import LabelingFunction, Votes
+from wsdb.core.payload import Payload
 from wsdb.core.resources import read_sql
 from wsdb.core.span import Span
 from wsdb.core.specs import LabelModelSpec
-from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
 from wsdb.parser.render import Spec, render
 from wsdb.parser.script import parse_one
 from wsdb.parser.statements import KINDS, Create
 
 FORMAT_VERSION = "1"
+OF_TASK = (
+    "matrices", "matrix_columns", "label_runs", "label_parameters", "serving", "split_counts", "vote_counts",
+    "vote_pairs", "lf_dependencies", "label_scores", "label_bias", "label_reports",
+    "label_confusion",
+)  # fmt: skip
+"""Tables whose rows go with their task."""
 
 
 def kind_of(spec: Spec) -> str:
     """Return the kind of object a spec describes, as error messages name it."""
-    return (
-        KINDS[[Task, LabelingFunction, LabelModelSpec].index(type(spec))]
-        if isinstance(spec, Task | LabelingFunction | LabelModelSpec)
-        else ("model" if hasattr(spec, "tasks") else "feature set")
-    )
+    return KINDS[type(spec)]
 
 
 @lru_cache(maxsize=50_000)
@@ -45,7 +47,22 @@ def _spec_of(sql: str) -> Spec:
     return spec
 
 
-class Catalog:
+@lru_cache(maxsize=50_000)
+def _entry_of(
+    kind: str, name: str, version: int, sql: str, comment: str | None, data: str, metadata: str, owner: str
+) -> Entry:
+    return Entry(kind, name, version, replace(_spec_of(sql), comment=comment), data, metadata, owner)
+
+
+def _n_keys(entries: Mapping[tuple[str, str], Entry], task: str) -> int:
+    """Return how many columns identify what a task labels: its key, and the position in a payload of many elements."""
+    spec = entries["task", task.lower()].spec
+    assert isinstance(spec, Task)
+    payload = entries["payload", spec.payload.lower()].spec if spec.payload is not None else None
+    return len(spec.keys) + (isinstance(payload, Payload) and payload.shape != "singleton")
+
+
+class Catalog(DerivedState):
     """The objects of one database, through one connection.
 
     Parameters
@@ -55,12 +72,8 @@ class Catalog:
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, database: str) -> None:
-        self._con = connection
-        self.database = database
-
-    def table(self, name: str) -> str:
-        """Return the full SQL name of a table, view or macro of schema wsdb."""
-        return f"{ident(self.database)}.wsdb.{ident(name)}"
+        super().__init__(connection, database)
+        self._cached: tuple[object, dict[tuple[str, str], Entry]] = (None, {})
 
     def exists(self) -> bool:
         """Return whether this database holds anything of wsdb's.
@@ -100,17 +113,25 @@ class Catalog:
         return CatalogSnapshot(entries=self._entries()) if self.exists() else CatalogSnapshot()
 
     def _entries(self) -> dict[tuple[str, str], Entry]:
+        """Return the objects, read anew only where one has changed: every statement asks for them."""
+        (state,) = self._rows(
+            "SELECT count(*), bit_xor(hash(id, name, version, sql, comment, data_hash, metadata_hash, created_by)) "
+            f"FROM {self.table('objects')}"
+        )
+        if self._cached[0] != state:
+            self._cached = state, self._read_entries()
+        return dict(self._cached[1])
+
+    def _read_entries(self) -> dict[tuple[str, str], Entry]:
         entries: dict[tuple[str, str], Entry] = {}
-        for kind, name, version, sql, comment, data, metadata, owner in self._rows(
+        for row in self._rows(
             "SELECT kind, name, version, sql, comment, data_hash, metadata_hash, created_by "
             f"FROM {self.table('objects')} ORDER BY rowid"
         ):
-            spec = replace(_spec_of(sql), comment=comment)
-            entries[kind, name.lower()] = Entry(kind, name, version, spec, data, metadata, owner)
+            entries[row[0], row[1].lower()] = _entry_of(*row)
         for key, entry in entries.items():
             if isinstance(entry.spec, LabelingFunction) and isinstance(entry.spec.body, Votes):
-                of = entries["task", entry.spec.task.lower()].spec
-                body = entry.spec.body.of_task(len(of.keys) if isinstance(of, Task) else 0)
+                body = entry.spec.body.of_task(_n_keys(entries, entry.spec.task))
                 entries[key] = replace(entry, spec=replace(entry.spec, body=body))
         return entries
 
@@ -126,8 +147,10 @@ class Catalog:
         return CatalogSnapshot(
             entries=self._entries(),
             matrices={
-                task.lower(): StoredMatrix(rows, keys, tuple(columns.get(task.lower(), ())))
-                for task, rows, keys in self._rows(f"SELECT task, n_rows, keys_hash FROM {self.table('matrices')}")
+                task.lower(): StoredMatrix(
+                    rows, tuple(columns.get(task.lower(), ())), hashed, tuple(read), each, gold, probe, storage
+                )
+                for task, rows, hashed, read, each, gold, probe, storage in self._matrices()
             },
             label_runs={
                 task.lower(): hashed
@@ -139,6 +162,10 @@ class Catalog:
                     "SELECT model, max(version), arg_max(input_hash, version), arg_max(tasks, version) "
                     f"FROM {self.table('model_versions')} GROUP BY model"
                 )
+            },
+            primitive_hashes={
+                name.lower(): hashed
+                for name, hashed in self._rows(f"SELECT name, input_hash FROM {self.table('primitive_runs')}")
             },
             serving={
                 task.lower(): (model, version)
@@ -170,8 +197,6 @@ class Catalog:
         old = snapshot.find(kind, spec.name)
         if old is not None:
             spec = replace(spec, name=old.name)  # names are compared without case; the first spelling stays
-        data, metadata = data_hash(spec), metadata_hash(spec)
-        if old is not None:
             if if_not_exists:
                 return "unchanged"
             if not or_replace:
@@ -181,76 +206,117 @@ class Catalog:
                     span=span,
                     hint=f"CREATE OR REPLACE {kind.upper()} replaces it, IF NOT EXISTS keeps it",
                 )
-            if old.data_hash == data:
-                if old.metadata_hash != metadata:
-                    self.comment(kind, old.name, spec.comment)
+            if old.data_hash == data_hash(spec):
+                if old.metadata_hash != metadata_hash(spec):
+                    self._describe(spec)
                     return "commented"
                 return "unchanged"
+        self._store(spec, old, snapshot, parents)
+        return "replaced" if old is not None else "created"
+
+    def alter(self, entry: Entry, spec: Spec) -> None:
+        """Store a new version of an object under its own name, made from the same relations as the one it replaces."""
+        self._store(spec, entry, self.definitions(), self._relations(entry))
+
+    def rename(self, kind: str, name: str, new_name: str, span: Span | None = None) -> None:
+        """Give an object another name, in the specs that name it too; each of them gets a new version.
+
+        Raises
+        ------
+        CatalogError
+            WS202 where the name is taken.
+        """
+        snapshot = self.definitions()
+        entry, taken = snapshot.entry(kind, name), snapshot.find(kind, new_name)
+        if taken is not None and taken.name.lower() != entry.name.lower():
+            raise CatalogError("WS202", f'{kind} "{taken.name}" exists already', span=span, hint="choose another name")
+        spec = replace(entry.spec, name=new_name)
+        self._store(spec, entry, snapshot, self._relations(entry))
+        for other in snapshot.entries.values():
+            if (kind, entry.name.lower()) in other.named:
+                changed = renamed(other.spec, kind, entry.name, new_name)
+                self._store(changed, other, snapshot, self._relations(other))
+        self._con.execute(
+            f"UPDATE {self.table('lineage_edges')} SET from_name = ? WHERE from_kind = ? AND lower(from_name) = ?",
+            [new_name, kind, entry.name.lower()],
+        )
+        if new_name.lower() != entry.name.lower():
+            self._con.execute(
+                f"DELETE FROM {self.table('lineage_edges')} WHERE to_kind = ? AND lower(to_name) = ?",
+                [kind, entry.name.lower()],
+            )
+
+    def _relations(self, entry: Entry) -> list[tuple[str, str]]:
+        """Return what else than other objects an object is recorded as being made from."""
+        return self._rows(
+            f"SELECT from_kind, from_name FROM {self.table('lineage_edges')} WHERE to_kind = ? AND lower(to_name) = ? "
+            "AND to_version = ? AND NOT list_contains(?, from_kind) ORDER BY rowid",
+            [entry.kind, entry.name.lower(), entry.version, list(KINDS.values())],
+        )
+
+    def _store(
+        self, spec: Spec, old: Entry | None, snapshot: CatalogSnapshot, parents: Sequence[tuple[str, str]]
+    ) -> None:
+        """Write an object as a new version, in place of `old` where there is one."""
+        kind, low = kind_of(spec), spec.name.lower()
         newest = self._rows(
             f"SELECT max(version) FROM {self.table('object_versions')} WHERE kind = ? AND lower(name) = ?",
-            [kind, spec.name.lower()],
+            [kind, low],
         )[0][0]
         version, text, owner = (newest or 0) + 1, render(replace(spec, comment=None)), getpass.getuser()
         task = spec.task if isinstance(spec, LabelingFunction | LabelModelSpec) else None
+        data, metadata = data_hash(spec), metadata_hash(spec)
         if old is not None:
             # Updated in place, so that labeling functions keep their order, which is the order of matrix columns.
             self._con.execute(
                 f"UPDATE {self.table('objects')} SET name = ?, version = ?, task = ?, sql = ?, comment = ?, "
                 "data_hash = ?, metadata_hash = ?, created_at = now()::TIMESTAMP, created_by = ? "
                 "WHERE kind = ? AND lower(name) = ?",
-                [
-                    spec.name,
-                    version,
-                    task,
-                    text,
-                    spec.comment,
-                    data,
-                    metadata,
-                    owner,
-                    kind,
-                    spec.name.lower(),
-                ],
+                [spec.name, version, task, text, spec.comment, data, metadata, owner, kind, old.name.lower()],
             )
+            if old.name.lower() != low:
+                # A changed key moves a row to the end: all rows of the kind are moved, so that they keep their order.
+                self._con.execute(
+                    f"UPDATE {self.table('objects')} SET id = CASE WHEN lower(name) = ? THEN ? ELSE id END "
+                    "WHERE kind = ?",
+                    [low, f"{kind}:{low}", kind],
+                )
         else:
             self._con.execute(
                 f"INSERT INTO {self.table('objects')} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
-                [
-                    f"{kind}:{spec.name.lower()}",
-                    kind,
-                    spec.name,
-                    version,
-                    task,
-                    text,
-                    spec.comment,
-                    data,
-                    metadata,
-                    owner,
-                ],
+                [f"{kind}:{low}", kind, spec.name, version, task, text, spec.comment, data, metadata, owner],
             )
-        parent_hash = digest(
-            *(found.data_hash for of, name in parents if (found := snapshot.find(of, name)) is not None)
-        )
+        named = {(of, name.lower()) for of, name in parents}
+        every = [*parents, *(pair for pair in references(spec) if (pair[0], pair[1].lower()) not in named)]
+        parent_hash = digest(*(found.data_hash for of, name in every if (found := snapshot.find(of, name)) is not None))
         self._con.execute(
             f"INSERT INTO {self.table('object_versions')} VALUES (?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
             [kind, spec.name, version, text, data, metadata, parent_hash, owner],
         )
-        self.edges(kind, spec.name, version, parents)
-        return "replaced" if old is not None else "created"
+        self.edges(kind, spec.name, version, every)
+        self._details(kind, old.name if old is not None else spec.name, spec)
 
-    def edges(self, kind: str, name: str, version: int, parents: Iterable[tuple[str, str]]) -> None:
-        """Replace what an object is recorded as being made from."""
+    def _details(self, kind: str, name: str, spec: Spec | None) -> None:
+        """Write what the views show of a labeling function in columns of their own; None removes it."""
+        if kind == "labeling function":
+            self._con.execute(f"DELETE FROM {self.table('lf_details')} WHERE lower(lf) = ?", [name.lower()])
+        if isinstance(spec, LabelingFunction):
+            lists = (list(spec.tasks), list(spec.tags), list(spec.depends_on))
+            self._insert("lf_details", [(spec.name, *lists, spec.kind, spec.servable, spec.enabled)])
+
+    def _describe(self, spec: Spec) -> None:
+        """Write what an object says of itself, without a new version."""
+        kind = kind_of(spec)
         self._con.execute(
-            f"DELETE FROM {self.table('lineage_edges')} WHERE to_kind = ? AND lower(to_name) = ? AND to_version = ?",
-            [kind, name.lower(), version],
+            f"UPDATE {self.table('objects')} SET sql = ?, comment = ?, metadata_hash = ? "
+            "WHERE kind = ? AND lower(name) = ?",
+            [render(replace(spec, comment=None)), spec.comment, metadata_hash(spec), kind, spec.name.lower()],
         )
-        self._insert("lineage_edges", [(of, parent, kind, name, version) for of, parent in parents])
+        self._details(kind, spec.name, spec)
 
     def comment(self, kind: str, name: str, text: str | None) -> None:
         """Set an object's comment."""
-        self._con.execute(
-            f"UPDATE {self.table('objects')} SET comment = ?, metadata_hash = ? WHERE kind = ? AND lower(name) = ?",
-            [text, digest(text), kind, name.lower()],
-        )
+        self._describe(replace(self.definitions().entry(kind, name).spec, comment=text))
 
     def drop(self, kind: str, name: str) -> None:
         """Remove an object and what was derived from it; its old versions stay in object_versions."""
@@ -260,134 +326,15 @@ class Catalog:
             f"DELETE FROM {self.table('lineage_edges')} WHERE to_kind = ? AND lower(to_name) = ?",
             [kind, *low],
         )
+        self._details(kind, name, None)
         if kind == "task":
             self._con.execute(
                 f"DELETE FROM {self.table('lineage_edges')} WHERE to_kind = 'labels' AND lower(to_name) = ?", low
             )
-            for table in ("matrices", "matrix_columns", "label_runs", "label_parameters", "serving"):
+            for table in OF_TASK:
                 self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(task) = ?", low)
+        if kind == "primitive":
+            self._con.execute(f"DELETE FROM {self.table('primitive_runs')} WHERE lower(name) = ?", low)
         if kind == "model":
             for table in ("model_versions", "tensors", "training", "serving"):
                 self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(model) = ?", low)
-
-    # ------------------------------------------------------------------------------------------- derived state
-
-    def put_matrix(self, task: str, n_rows: int, keys_hash: str, columns: Sequence[tuple[Any, ...]]) -> None:
-        """Record a label matrix.
-
-        Parameters
-        ----------
-        columns : (column_name, lf, source, input_hash, votes, seconds); seconds None keeps the recorded figure
-        """
-        old = {
-            name: (seconds, at)
-            for name, seconds, at in self._rows(
-                f"SELECT column_name, seconds, computed_at FROM {self.table('matrix_columns')} WHERE lower(task) = ?",
-                [task.lower()],
-            )
-        }
-        (now,) = self._rows("SELECT now()::TIMESTAMP")[0]
-        for table in ("matrices", "matrix_columns"):
-            self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(task) = ?", [task.lower()])
-        self._insert("matrices", [(task, n_rows, keys_hash, now)])
-        rows = []
-        for position, (name, lf, source, hashed, votes, seconds) in enumerate(columns):
-            kept = old.get(name, (None, now)) if seconds is None else (seconds, now)
-            rows.append((task, position, name, lf, source, hashed, votes, *kept))
-        self._insert("matrix_columns", rows)
-
-    def put_label_run(
-        self, task: str, run: Mapping[str, Any], parameters: Sequence[tuple[Any, ...]], lfs: Sequence[str]
-    ) -> None:
-        """Record the fit of a label model, its parameters (lf, class, accuracy … n) and whose votes it read."""
-        (last,) = self._rows(f"SELECT max(run) FROM {self.table('label_runs')} WHERE lower(task) = ?", [task.lower()])[
-            0
-        ]
-        number = (last or 0) + 1
-        for table in ("label_runs", "label_parameters"):
-            self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(task) = ?", [task.lower()])
-        names = (
-            "method",
-            "chosen",
-            "reason",
-            "regime",
-            "notices",
-            "n_rows",
-            "n_patterns",
-            "input_hash",
-            "fit",
-        )
-        self._con.execute(
-            f"INSERT INTO {self.table('label_runs')} VALUES (?, ?, {', '.join('?' * len(names))}, ?, now()::TIMESTAMP)",
-            [task, number, *(run[name] for name in names), run["seconds"]],
-        )
-        self._insert("label_parameters", [(task, number, *row) for row in parameters])
-        self._con.execute(
-            f"DELETE FROM {self.table('lineage_edges')} WHERE to_kind = 'labels' AND lower(to_name) = ?",
-            [task.lower()],
-        )
-        self.edges("labels", task, number, [("labeling function", lf) for lf in lfs])
-
-    def put_model(
-        self,
-        name: str,
-        *,
-        tasks: Sequence[str],
-        features: Sequence[str],
-        manifest: Mapping[str, Any],
-        weights: bytes,
-        history: Sequence[Mapping[str, Any]],
-        input_hash: str,
-        facts: Mapping[str, Any],
-        sql: str,
-    ) -> int:
-        """Store a trained model as a new version, let it serve its tasks, and return the version."""
-        (last,) = self._rows(
-            f"SELECT max(version) FROM {self.table('model_versions')} WHERE lower(model) = ?", [name.lower()]
-        )[0]
-        version = (last or 0) + 1
-        self._con.execute(
-            f"INSERT INTO {self.table('model_versions')} "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
-            [
-                name, version, list(tasks), list(features), json.dumps(manifest), input_hash,
-                facts["n_rows"], facts["epochs"], facts["valid_loss"], len(weights), facts["seconds"], sql,
-                getpass.getuser(),
-            ],
-        )  # fmt: skip
-        self._con.execute(
-            f"INSERT INTO {self.table('tensors')} VALUES (?, ?, 'safetensors', ?)", [name, version, weights]
-        )
-        self._insert(
-            "training",
-            [(name, version, row["epoch"], row["task"], row["split"], row["loss"], row["seconds"]) for row in history],
-        )
-        for task in tasks:
-            self._con.execute(f"DELETE FROM {self.table('serving')} WHERE lower(task) = ?", [task.lower()])
-        self._insert("serving", [(task, name, version, None) for task in tasks])
-        self._con.execute(f"UPDATE {self.table('serving')} SET since = now()::TIMESTAMP WHERE since IS NULL")
-        return version
-
-    def serve_task(self, task: str) -> tuple[str, int] | None:
-        """Let the newest remaining model that has `task` serve it; return it, or None where there is none."""
-        self._con.execute(f"DELETE FROM {self.table('serving')} WHERE lower(task) = ?", [task.lower()])
-        found = self._rows(
-            f"SELECT model, version FROM {self.table('model_versions')} "
-            "WHERE list_contains(list_transform(tasks, lambda t: lower(t)), ?) ORDER BY created_at DESC LIMIT 1",
-            [task.lower()],
-        )
-        if not found:
-            return None
-        self._con.execute(f"INSERT INTO {self.table('serving')} VALUES (?, ?, ?, now()::TIMESTAMP)", [task, *found[0]])
-        model, version = found[0]
-        return model, version
-
-    # -------------------------------------------------------------------------------------------------- basics
-
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._con.execute(sql, list(parameters)).fetchall()
-
-    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows:
-            marks = ", ".join("?" * len(rows[0]))
-            self._con.executemany(f"INSERT INTO {self.table(table)} VALUES ({marks})", [list(row) for row in rows])

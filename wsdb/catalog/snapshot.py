@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wsdb.catalog.references import references
 from wsdb.core.errors import CatalogError, did_you_mean
+from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
+from wsdb.core.payload import Payload, Primitive, element_task
 from wsdb.core.span import Span
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
@@ -25,6 +28,11 @@ class Entry:
     metadata_hash: str
     created_by: str
 
+    @property
+    def named(self) -> set[tuple[str, str]]:
+        """The objects that the spec names, as (kind, name in lower case)."""
+        return {(kind, name.lower()) for kind, name in references(self.spec)}
+
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
@@ -38,11 +46,28 @@ class StoredColumn:
 
 @dataclass(frozen=True, slots=True)
 class StoredMatrix:
-    """What is known of a label matrix: its rows, the hash of its keys, and its columns in order."""
+    """What is known of a label matrix.
+
+    Attributes
+    ----------
+    n_rows : rows of the task's relation that it stands for
+    columns : its columns in order
+    rows_hash : the hash of those rows: of their keys and of `row_columns`
+    row_columns : the columns of the task's relation that the hash of a row covers
+    column_hashes : the hash of each of them, where it was last read with the whole matrix; else empty
+    gold_hash : the hash of a gold relation apart from the task's; empty without one
+    hash_probe : what DuckDB's hash function answered then for a few values
+    storage : ``wide`` or ``sparse``
+    """
 
     n_rows: int
-    keys_hash: str
     columns: tuple[StoredColumn, ...]
+    rows_hash: str
+    row_columns: tuple[str, ...] = ()
+    column_hashes: tuple[tuple[str, str], ...] = ()
+    gold_hash: str = ""
+    hash_probe: str = ""
+    storage: str = "wide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +88,7 @@ class CatalogSnapshot:
     label_runs: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, StoredModel] = field(default_factory=dict)
     serving: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    primitive_hashes: Mapping[str, str | None] = field(default_factory=dict)
 
     def find(self, kind: str, name: str) -> Entry | None:
         """Return the object, or None."""
@@ -94,29 +120,68 @@ class CatalogSnapshot:
         return sorted(entry.name for (of, _), entry in self.entries.items() if of == kind)
 
     def task(self, name: str, span: Span | None = None) -> Task:
-        """Return a task's spec."""
+        """Return a task's spec; of a task on a payload, as a task on the elements."""
         spec = self.entry("task", name, span).spec
         assert isinstance(spec, Task)
-        return spec
+        return spec if spec.payload is None else element_task(spec, self.payload(spec.payload))
 
     def tasks(self) -> list[Task]:
         """Return all tasks by name."""
         return [self.task(name) for name in self.names("task")]
 
     def lfs(self, task: str) -> list[LabelingFunction]:
-        """Return the labeling functions of a task in the order they were created."""
+        """Return the labeling functions of a task in the order they were created, each as this task sees it.
+
+        One that votes on several tasks is returned with its votes on this one alone; its entry has all of it.
+        """
         return [
-            entry.spec
+            entry.spec.of_task(task)
             for entry in self.entries.values()
-            if isinstance(entry.spec, LabelingFunction) and entry.spec.task.lower() == task.lower()
+            if isinstance(entry.spec, LabelingFunction) and entry.spec.votes_on(task)
         ]
+
+    def labeling_function(self, name: str, span: Span | None = None) -> LabelingFunction:
+        """Return a labeling function's spec, with all its tasks."""
+        spec = self.entry("labeling function", name, span).spec
+        assert isinstance(spec, LabelingFunction)
+        return spec
 
     def label_model(self, task: str) -> LabelModelSpec:
         """Return the task's label model; a task without one has the default, named after the task."""
         for entry in self.entries.values():
-            if isinstance(entry.spec, LabelModelSpec) and entry.spec.task.lower() == task.lower():
+            if isinstance(entry.spec, LabelModelSpec) and task.lower() in (own.lower() for own in entry.spec.tasks):
                 return entry.spec
         return LabelModelSpec(name=task, task=task)
+
+    def payload(self, name: str, span: Span | None = None) -> Payload:
+        """Return a payload's spec."""
+        spec = self.entry("payload", name, span).spec
+        assert isinstance(spec, Payload)
+        return spec
+
+    def payloads(self) -> list[Payload]:
+        """Return all payloads by name."""
+        return [self.payload(name) for name in self.names("payload")]
+
+    def primitive(self, name: str, span: Span | None = None) -> Primitive:
+        """Return a primitive's spec."""
+        spec = self.entry("primitive", name, span).spec
+        assert isinstance(spec, Primitive)
+        return spec
+
+    def primitives(self) -> list[Primitive]:
+        """Return all primitives by name."""
+        return [self.primitive(name) for name in self.names("primitive")]
+
+    def task_graph(self, name: str, span: Span | None = None) -> TaskGraph:
+        """Return a task graph's spec."""
+        spec = self.entry("task graph", name, span).spec
+        assert isinstance(spec, TaskGraph)
+        return spec
+
+    def task_graphs(self) -> list[TaskGraph]:
+        """Return all task graphs by name."""
+        return [self.task_graph(name) for name in self.names("task graph")]
 
     def feature_set(self, name: str, span: Span | None = None) -> FeatureSet:
         """Return a feature set's spec."""
@@ -131,14 +196,20 @@ class CatalogSnapshot:
         return spec
 
     def dependents(self, kind: str, name: str) -> list[Entry]:
-        """Return the objects that are built directly on this one."""
-        low = name.lower()
-        found = []
-        for entry in self.entries.values():
-            spec = entry.spec
-            on_task = isinstance(spec, LabelingFunction | LabelModelSpec) and spec.task.lower() == low
-            in_model = isinstance(spec, ModelSpec) and low in {task.lower() for task, _ in spec.tasks}
-            uses_set = isinstance(spec, ModelSpec) and low in {other.lower() for other in spec.feature_sets}
-            if (kind == "task" and (on_task or in_model)) or (kind == "feature set" and uses_set):
-                found.append(entry)
-        return found
+        """Return the objects that are built on this one, and on those in turn, each before what it is built on."""
+        users: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for key, entry in self.entries.items():
+            for used in entry.named:
+                users.setdefault(used, []).append(key)
+        found: dict[tuple[str, str], None] = {}
+        seen = {(kind, name.lower())}
+
+        def visit(key: tuple[str, str]) -> None:
+            for user in users.get(key, ()):
+                if user not in seen:
+                    seen.add(user)
+                    visit(user)
+                    found[user] = None
+
+        visit((kind, name.lower()))
+        return [self.entries[key] for key in found]

@@ -1,4 +1,4 @@
-"""The remaining specs: label model, feature set, model."""
+"""The specs of label models, feature sets and models."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ Option = str | int | float | bool | None | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class LabelModelSpec:
-    """How the votes of a task are de-noised.
+    """How the votes of one task, or of several at once, are de-noised.
 
     Attributes
     ----------
-    method : ``auto`` or ``majority``
+    task : the task; the first one where there are several
+    method : one of `LABEL_MODEL_METHODS` of the grammar
     regime : ``auto``, ``lf`` (programmatic sources) or ``annotator`` (crowds)
-    use_dev : ``never``, or ``anchor``: gold rows of the dev split inform balance and accuracies
+    use_dev : ``never``; ``anchor``: gold rows of the dev split inform balance and accuracies; ``select``: they pick the
+        method, the one with the best score on them
+    tasks : all tasks, in the order given; always starts with `task`
+    graph : the task graph whose rules tie the tasks together, or None
+    structure : which dependencies between labeling functions count: ``auto``, ``none``, ``static`` (read off their
+        definitions), ``learned`` (from votes) or ``declared`` (their DEPENDS ON)
+    prior : where class shares come from: ``auto``, ``uniform`` or ``declared`` (the task's CLASS BALANCE)
+    abstain_informative : whether an abstain is evidence, instead of none
+    calibrate : whether probabilities are corrected for overconfidence
+    max_iter : the most iterations of the fit; None is the method's own
+    tol : the change at which the fit stops; None is the method's own
     """
 
     name: str
@@ -23,7 +34,18 @@ class LabelModelSpec:
     method: str = "auto"
     regime: str = "auto"
     use_dev: str = "never"
+    tasks: tuple[str, ...] = ()
+    graph: str | None = None
+    structure: str = "auto"
+    prior: str = "auto"
+    abstain_informative: bool = False
+    calibrate: bool = True
+    max_iter: int | None = None
+    tol: float | None = None
     comment: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", (self.task, *self.tasks[1:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from wsdb.core.errors import SpecError, SyntaxError_, did_you_mean
 from wsdb.core.span import Span
 from wsdb.core.specs import Option
 from wsdb.parser.cursor import STRINGS, Cursor
 
-LABELING_FUNCTION_OPTIONS: Mapping[str, tuple[str, ...] | type] = {
+Choices = tuple[str, ...] | type
+"""What an option may be: one of some words, or any value of a type."""
+
+TASK_OPTIONS: Mapping[str, Choices] = {"multilabel_absent": ("abstain", "no")}
+LABELING_FUNCTION_OPTIONS: Mapping[str, Choices] = {
     "on_error": ("raise", "abstain"),
     "columns": tuple,
     "enabled": bool,
 }
-LABEL_MODEL_OPTIONS: Mapping[str, tuple[str, ...] | type] = {
+LABEL_MODEL_OPTIONS: Mapping[str, Choices] = {
     "regime": ("auto", "lf", "annotator"),
-    "use_dev": ("never", "anchor"),
+    "use_dev": ("never", "anchor", "select"),
+    "structure": ("auto", "none", "static", "learned", "declared"),
+    "prior": ("auto", "uniform", "declared"),
+    "abstain_informative": bool,
+    "calibrate": bool,
+    "max_iter": int,
+    "tol": float,
 }
-LABEL_MODEL_METHODS = ("auto", "majority")
+LABEL_MODEL_METHODS = (
+    "auto",
+    "majority",
+    "weighted_majority",
+    "dawid_skene",
+    "ibcc",
+    "triplet",
+    "matrix",
+    "hmm",
+)
+TYPE_TEXTS = {
+    bool: "true or false",
+    tuple: "a list of strings",
+    str: "a string",
+    int: "a whole number above 0",
+    float: "a number above 0",
+}
+
+
+def once(cursor: Cursor, seen: set[str], clause: str) -> None:
+    """Raise WS106 where a clause stands a second time."""
+    if clause in seen:
+        raise SyntaxError_("WS106", f"clause {clause} is given twice", span=cursor.span(cursor.at - 1))
+    seen.add(clause)
+
+
+def repeated(items: Sequence[str]) -> str | None:
+    """Return the first item that stands in a list a second time, or None."""
+    return next((item for at, item in enumerate(items) if item in items[:at]), None)
+
+
+def distinct_names(cursor: Cursor, what: str, code: str) -> tuple[str, ...]:
+    """Read ``(name, …)`` without a name twice, compared without case.
+
+    Raises
+    ------
+    SpecError
+        `code` at the name that stands a second time.
+    """
+    start = cursor.at
+    found = cursor.names(what)
+    twice = repeated([name.lower() for name in found])
+    if twice is not None:
+        at = [name.lower() for name in found].index(twice)
+        second = [name.lower() for name in found].index(twice, at + 1)
+        span = cursor.span_of(start + 1 + 2 * second)
+        raise SpecError(code, f'{what} "{found[second]}" is named twice', span=span)
+    return found
+
+
+def tasks(cursor: Cursor) -> tuple[str, ...]:
+    """Read ``TASK name`` or ``TASKS (name, …)``; the place of each is remembered as ``task <name>``.
+
+    Raises
+    ------
+    SpecError
+        WS306 where a task is named twice.
+    """
+    if cursor.accept("TASK"):
+        return (cursor.name("task"),)
+    if not cursor.accept("TASKS"):
+        raise cursor.wrong("TASK", "TASKS")
+    return distinct_names(cursor, "task", "WS306")
+
+
+def query(cursor: Cursor, what: str) -> str:
+    """Read a SELECT that reaches to the end of the statement.
+
+    Raises
+    ------
+    SyntaxError_
+        WS101 where something else stands there.
+    """
+    if not (cursor.peek("SELECT") or cursor.peek("WITH") or cursor.peek("FROM")):
+        raise cursor.wrong("SELECT")
+    return cursor.rest(what, "a SELECT")
 
 
 def options(cursor: Cursor) -> dict[str, Option]:
@@ -67,13 +152,13 @@ def _value(cursor: Cursor) -> Option:
     return cursor.name("value").lower()
 
 
-def choice_options(cursor: Cursor, owner: str, allowed: Mapping[str, tuple[str, ...] | type]) -> dict[str, Option]:
+def choice_options(cursor: Cursor, owner: str, allowed: Mapping[str, Choices]) -> dict[str, Option]:
     """Read an option list and check it against `allowed`: name to its choices, or to a type.
 
     Raises
     ------
     SpecError
-        WS307 for an unknown option, WS308 for a value that is not one of the choices.
+        WS307 for an unknown option, WS308 for a value that is not one of the choices or of another type.
     """
     found = options(cursor)
     for name, value in found.items():
@@ -88,13 +173,20 @@ def choice_options(cursor: Cursor, owner: str, allowed: Mapping[str, tuple[str, 
                 span=span,
                 hint=did_you_mean(str(value), choices),
             )
-        if isinstance(choices, type) and not isinstance(value, choices):
-            kind = "true or false" if choices is bool else "a list of strings"
-            raise SpecError("WS308", f"option {name} of a {owner} must be {kind}", span=span)
+        if isinstance(choices, type) and not _is(value, choices):
+            raise SpecError("WS308", f"option {name} of a {owner} must be {TYPE_TEXTS[choices]}", span=span)
     return found
 
 
-def unknown_option(owner: str, name: str, allowed: Mapping[str, object], span: Span) -> SpecError:
+def _is(value: Option, kind: type) -> bool:
+    """Return whether a value is of the type that an option asks for; numbers have to be above 0."""
+    if kind in (int, float):
+        allowed = (int,) if kind is int else (int, float)
+        return isinstance(value, allowed) and not isinstance(value, bool) and value > 0
+    return isinstance(value, kind)
+
+
+def unknown_option(owner: str, name: str, allowed: Iterable[str], span: Span) -> SpecError:
     """Return the error for an option that `owner` does not have."""
     return SpecError(
         "WS307",

@@ -106,6 +106,11 @@ class Cursor:
             return Span(self.text, end, end, self.file)
         return Span(self.text, self.tokens[start].start, self.tokens[self.at - 1].end, self.file)
 
+    def span_of(self, at: int) -> Span:
+        """Return the span of the token at index `at`."""
+        token = self.tokens[at]
+        return Span(self.text, token.start, token.end, self.file)
+
     def peek(self, *words: str) -> bool:
         """Return whether the next tokens are these keywords."""
         following = self.tokens[self.at : self.at + len(words)]

@@ -7,7 +7,9 @@ from decimal import Decimal
 from functools import singledispatch
 from itertools import chain, count
 
-from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteWhen
+from wsdb.core.graph import Rule, TaskGraph
+from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteTogether, VoteWhen
+from wsdb.core.payload import Payload, Primitive
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec, Option
 from wsdb.core.sqltext import ident, literal, literals
 from wsdb.core.task import Task
@@ -28,9 +30,10 @@ WORDS_OF_OURS = {
     "weight",
     "exclude",
     "if",
+    "graph",
 }
 
-Spec = Task | LabelingFunction | LabelModelSpec | FeatureSet | ModelSpec
+Spec = Task | TaskGraph | Payload | Primitive | LabelingFunction | LabelModelSpec | FeatureSet | ModelSpec
 
 
 def name(text: str) -> str:
@@ -67,11 +70,28 @@ def render(spec: Spec) -> str:
     raise TypeError(f"no canonical text for {type(spec).__name__}")
 
 
+def _list(clause: str, items: tuple[str, ...]) -> list[str]:
+    """Return a clause with a list of names, or nothing where it is empty."""
+    return [f"{clause} ({names(items)})"] if items else []
+
+
+def _for_tasks(tasks: tuple[str, ...]) -> str:
+    return f"FOR TASK {name(tasks[0])}" if len(tasks) == 1 else f"FOR TASKS ({names(tasks)})"
+
+
+def _with(*options: tuple[str, Option, Option]) -> list[str]:
+    """Return a WITH clause of the (name, value, default) options that do not have their default, or nothing."""
+    given = [f"{key} = {value(option)}" for key, option, default in options if option != default]
+    return [f"WITH ({', '.join(given)})"] if given else []
+
+
 @render.register
 def _task(spec: Task) -> str:
-    labels = f"({literals(spec.labels)})"
-    kind = f"MULTICLASS FROM {spec.labels_from}" if spec.labels_from else f"{spec.kind.upper()} {labels}"
-    parts = [f"CREATE TASK {name(spec.name)} ON {spec.relation} KEY ({names(spec.keys)})\n  TYPE {kind}"]
+    kind = {"select": "SELECT"}.get(spec.kind, f"{spec.kind.upper()} ({literals(spec.labels)})")
+    if spec.labels_from:
+        kind = f"MULTICLASS FROM {spec.labels_from}"
+    payload = f" PAYLOAD {name(spec.payload)}" if spec.payload is not None else ""
+    parts = [f"CREATE TASK {name(spec.name)} ON {spec.relation} KEY ({names(spec.keys)}){payload}", f"TYPE {kind}"]
     if spec.balance == "uniform":
         parts.append("CLASS BALANCE UNIFORM")
     elif isinstance(spec.balance, tuple):
@@ -86,23 +106,65 @@ def _task(spec: Task) -> str:
         shares_text = ", ".join(f"{split} {number(share)}" for split, share in spec.split.shares)
         column = name(spec.split.column)
         parts.append(f"SPLIT HASH ({column}) ({shares_text})" if spec.split.shares else f"SPLIT BY {column}")
+    parts += ["ROLE ANCILLARY"] if spec.role == "ancillary" else []
+    parts += _list("DEPENDS ON", spec.depends_on)
+    parts += _with(("multilabel_absent", spec.multilabel_absent, "abstain"))
     return "\n  ".join(parts) + _comment(spec.comment)
 
 
 @render.register
+def _task_graph(spec: TaskGraph) -> str:
+    rules = ",\n  ".join(_rule(rule) for rule in spec.rules)
+    return f"CREATE TASK GRAPH {name(spec.name)} (\n  {rules}\n)" + _comment(spec.comment)
+
+
+def _rule(rule: Rule) -> str:
+    other = f"{name(rule.other)} {literal(rule.other_label)}"
+    if rule.label is None:
+        return f"{name(rule.task)} APPLIES WHEN {other}"
+    return f"{name(rule.task)} {literal(rule.label)} {rule.verb.upper()} {other}"
+
+
+@render.register
+def _payload(spec: Payload) -> str:
+    parts = [" ".join([f"CREATE PAYLOAD {name(spec.name)} ON {spec.relation}", *_list("KEY", spec.keys)])]
+    parts.append(f"AS {spec.shape.upper()} ({names(spec.columns)})")
+    parts += _list("FROM PAYLOADS", spec.from_payloads)
+    if spec.spans is not None:
+        parts.append(f"SPANS {name(spec.spans.payload)} ({name(spec.spans.column)})")
+    return "\n  ".join(parts) + _comment(spec.comment)
+
+
+@render.register
+def _primitive(spec: Primitive) -> str:
+    head = " ".join([f"CREATE PRIMITIVE {name(spec.name)} ON {spec.relation}", *_list("KEY", spec.keys)])
+    return f"{head}{_comment(spec.comment)}\n  AS {spec.sql}"
+
+
+@render.register
 def _labeling_function(spec: LabelingFunction) -> str:
-    options = [f"on_error = {literal(spec.on_error)}"] if spec.on_error != "raise" else []
-    options += [f"columns = {value(spec.columns)}"] if spec.columns else []
-    options += ["enabled = false"] if not spec.enabled else []
-    clause = f"\n  WITH ({', '.join(options)})" if options else ""
-    head = f"CREATE LABELING FUNCTION {name(spec.name)} FOR TASK {name(spec.task)}"
-    return f"{head}{_comment(spec.comment)}{clause}\n  {_body(spec.body)}"
+    clauses = [f"KIND {name(spec.kind)}"] if spec.kind is not None else []
+    clauses += [f"TAGS ({literals(spec.tags)})"] if spec.tags else []
+    clauses += _list("DEPENDS ON", spec.depends_on)
+    clauses += [] if spec.servable else ["NONSERVABLE"]
+    head = "\n  ".join([f"CREATE LABELING FUNCTION {name(spec.name)} {_for_tasks(spec.tasks)}", *clauses])
+    options = _with(
+        ("on_error", spec.on_error, "raise"), ("columns", spec.columns, ()), ("enabled", spec.enabled, True)
+    )
+    body = _body(spec.body)
+    if spec.template is not None:
+        given = ", ".join(f"{key} = {value(option)}" for key, option in spec.template.options)
+        body = f"FROM TEMPLATE {spec.template.kind} ({given})"
+    return "\n  ".join([head + _comment(spec.comment), *options, body])
 
 
 def _body(body: Body) -> str:
     match body:
         case VoteWhen(label, predicate):
             return f"VOTE {literal(label)} WHEN {predicate}"
+        case VoteTogether(votes, predicate):
+            pairs = ", ".join(f"{name(task)} {literal(label)}" for task, label in votes)
+            return f"VOTE ({pairs}) WHEN {predicate}"
         case Expression(sql) | Select(sql):
             return f"AS {sql}"
         case Python(source, True):
@@ -111,16 +173,27 @@ def _body(body: Body) -> str:
             tags = chain(("$$", "$py$"), (f"$py{number}$" for number in count()))
             tag = next(tag for tag in tags if f"{source}{tag}".find(tag) == len(source))
             return f"LANGUAGE python AS {tag}{source}{tag}"
-        case Votes(relation, keys, source, label):
+        case Votes(relation, keys, source, label, confidence):
             columns = (*keys, *((source,) if source else ()), label)
-            return f"FROM VOTES {relation} ({names(columns)})"
+            sure = f" CONFIDENCE {name(confidence)}" if confidence is not None else ""
+            return f"FROM VOTES {relation} ({names(columns)}){sure}"
 
 
 @render.register
 def _label_model(spec: LabelModelSpec) -> str:
-    options = f"regime = {literal(spec.regime)}, use_dev = {literal(spec.use_dev)}"
-    head = f"CREATE LABEL MODEL {name(spec.name)} FOR TASK {name(spec.task)}"
-    return f"{head}\n  USING {spec.method} WITH ({options}){_comment(spec.comment)}"
+    graph = f" GRAPH {name(spec.graph)}" if spec.graph is not None else ""
+    head = f"CREATE LABEL MODEL {name(spec.name)} {_for_tasks(spec.tasks)}{graph}"
+    options = _with(
+        ("regime", spec.regime, None),
+        ("use_dev", spec.use_dev, None),
+        ("structure", spec.structure, "auto"),
+        ("prior", spec.prior, "auto"),
+        ("abstain_informative", spec.abstain_informative, False),
+        ("calibrate", spec.calibrate, True),
+        ("max_iter", spec.max_iter, None),
+        ("tol", spec.tol, None),
+    )
+    return f"{head}\n  USING {spec.method} {options[0]}{_comment(spec.comment)}"
 
 
 @render.register

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from wsdb.core.errors import SyntaxError_
 from wsdb.core.span import Span
 from wsdb.parser.cursor import Cursor, Token, tokens_of
-from wsdb.parser.grammar import is_ours, statement
+from wsdb.parser.grammar import statement
+from wsdb.parser.kinds import is_ours
 from wsdb.parser.statements import Statement
 
 # A script without one of these words holds no statement of wsdb's; it is not even tokenised.
 LEADING = re.compile(
-    r"\b(?:task|tasks|lf|lfs|label|labeling|labelling|model|models|feature|refresh|wsdb_\w+|slice|tag|payload"
-    r"|primitive|transformation|embedding|constraint|test|suggest|distill|qualify|extract|versions|import|export)\b",
+    r"\b(?:task|tasks|lf|lfs|label|labeling|labelling|model|models|feature|refresh|wsdb_\w+|slice|tag|payloads?"
+    r"|primitives?|transformation|embedding|constraint|test|suggest|distill|qualify|extract|versions|import|export)\b",
     re.IGNORECASE,
 )
 

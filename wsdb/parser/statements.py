@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
+from wsdb.core.payload import Payload, Primitive
 from wsdb.core.span import Span
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
 
-KINDS = ("task", "labeling function", "label model", "feature set", "model")
-"""The kinds of object that statements create, as error messages name them."""
+KINDS: Mapping[type, str] = {
+    Task: "task",
+    TaskGraph: "task graph",
+    Payload: "payload",
+    Primitive: "primitive",
+    LabelingFunction: "labeling function",
+    LabelModelSpec: "label model",
+    FeatureSet: "feature set",
+    ModelSpec: "model",
+}
+"""The kinds of object that statements create, as error messages name them, by the class of their specs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,31 +51,92 @@ class Create(Statement):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTask(Create):
-    """Define a classification task over the rows of a relation.
+    """Define a classification task over the rows of a relation, or over the elements of a payload.
 
-    ``CREATE [OR REPLACE] TASK [IF NOT EXISTS] name ON relation KEY (columns)
-    TYPE {BINARY [('negative', 'positive')] | MULTICLASS ('a', 'b', …) | MULTICLASS FROM relation}
+    ``CREATE [OR REPLACE] TASK [IF NOT EXISTS] name ON relation KEY (columns) [PAYLOAD payload]
+    TYPE {BINARY [('negative', 'positive')] | MULTICLASS ('a', 'b', …) | MULTICLASS FROM relation
+    | BITVECTOR ('a', 'b', …) | ORDINAL ('lowest', …, 'highest') | SELECT}
     [CLASS BALANCE {AUTO | UNIFORM | ('a' = 0.9, 'b' = 0.1)}] [GOLD {relation | (query)} [(column)]]
-    [SPLIT {BY column | HASH (column) (train 80, dev 10, test 10)}] [COMMENT 'text']``
+    [SPLIT {BY column | HASH (column) (train 80, dev 10, test 10)}]
+    [ROLE {PRIMARY | ANCILLARY}] [DEPENDS ON (task, …)]
+    [WITH (multilabel_absent = 'abstain' | 'no')] [COMMENT 'text']``
 
     Key columns are unique together and never NULL. Gold rows are read by evaluation only, never by training.
     A label is a string; NULL is abstain. MULTICLASS FROM reads the labels once, from the relation's first column.
+    A row has one label of a MULTICLASS task, any number of those of a BITVECTOR task; the labels of an ORDINAL task
+    stand from the lowest to the highest. A SELECT task picks one element of a payload, so each element is labeled
+    no or yes. The shares of a BITVECTOR task are shares of rows that have the label, each between 0 and 1.
     """
 
     spec: Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateLabelingFunction(Create):
-    """Define a labeling function (LF), a source of votes for a task.
+class CreatePayload(Create):
+    """Name a part of each row that tasks can label: the row itself, or each element of its lists.
 
-    ``CREATE [OR REPLACE] {LABELING FUNCTION | LF} [IF NOT EXISTS] name FOR TASK task [COMMENT 'text']
+    ``CREATE [OR REPLACE] PAYLOAD [IF NOT EXISTS] name ON relation [KEY (columns)]
+    AS {SINGLETON | SEQUENCE | SET} (columns) [FROM PAYLOADS (payload, …) | SPANS payload (column)]
+    [COMMENT 'text']``
+
+    The columns of a SEQUENCE or SET are lists that have one length in each row. A payload is also a view of its name
+    with one row for each element: the key columns, the position pos counted from 1, and the values. FROM PAYLOADS names
+    what a model reads this payload from; SPANS says that its elements are stretches of a SEQUENCE.
+    """
+
+    spec: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatePrimitive(Create):
+    """Name a query that is computed once and read by any number of labeling functions.
+
+    ``CREATE [OR REPLACE] PRIMITIVE [IF NOT EXISTS] name ON relation [KEY (columns)] [COMMENT 'text']
+    AS SELECT …``
+
+    A primitive is also a table of its name, which is computed again when what it reads has changed.
+    """
+
+    spec: Primitive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTaskGraph(Create):
+    """State how the labels of several tasks on the same rows go together, for a label model of these tasks.
+
+    ``CREATE [OR REPLACE] TASK GRAPH [IF NOT EXISTS] name
+    ({task 'label' {IMPLIES | EXCLUDES} task 'label' | task APPLIES WHEN task 'label'}, …) [COMMENT 'text']``
+
+    A task with APPLIES WHEN has a label only where the other task has that one; where several such rules are given, one
+    of them is enough. Each of the tasks has one label for a row: BITVECTOR and SELECT tasks cannot be in a graph.
+    """
+
+    spec: TaskGraph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateLabelingFunction(Create):
+    """Define a labeling function (LF), a source of votes for one or more tasks.
+
+    ``CREATE [OR REPLACE] {LABELING FUNCTION | LF} [IF NOT EXISTS] name FOR {TASK task | TASKS (task, …)}
+    [KIND word] [TAGS ('text', …)] [DEPENDS ON (labeling function, …)] [NONSERVABLE] [COMMENT 'text']
     [WITH (on_error = 'raise' | 'abstain', enabled = true | false, columns = ['a', 'b'])]
-    { VOTE 'label' WHEN predicate | AS expression | AS SELECT key, label FROM …
-    | LANGUAGE python {AS $$ source $$ | USING 'module:function'} | FROM VOTES relation (key, [source,] label) }``
+    { VOTE 'label' WHEN predicate | VOTE (task 'label', …) WHEN predicate
+    | AS expression | AS SELECT key, label [, confidence] FROM …
+    | LANGUAGE python {AS $$ source $$ | USING 'module:function'}
+    | FROM VOTES relation (key, [source,] label) [CONFIDENCE column]
+    | FROM TEMPLATE {keyword | regex | lookup | threshold} (option = value, …) }``
 
     A row body sees the columns of the task's relation. A SELECT returns the task's keys and a label, once per key.
     A python function takes an Arrow record batch and returns one label or None for each row.
+    For several tasks, an expression returns a STRUCT and a SELECT has columns, one for each task and of its name.
+    KIND, TAGS and NONSERVABLE describe the labeling function and change no vote. DEPENDS ON names labeling functions
+    whose votes it repeats in part, for a label model with structure = 'declared'.
+
+    Templates: keyword (col, words, label, whole_words = true, ignore_case = true) votes where a text has one of the
+    words; regex (col, pattern, label, ignore_case = false) where a pattern is found; threshold (col, label, above or
+    at_least, below or at_most) where a number is in a range; lookup (col, table, key, label or labels) where a value is
+    found in another relation: label is one label for all that are found, labels the column of labels.
     """
 
     spec: LabelingFunction
@@ -72,10 +144,14 @@ class CreateLabelingFunction(Create):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateLabelModel(Create):
-    """Choose how the votes of a task are de-noised; a task without one has ``USING auto``.
+    """Choose how the votes of a task, or of several together, are de-noised; a task without one has ``USING auto``.
 
-    ``CREATE [OR REPLACE] LABEL MODEL [IF NOT EXISTS] name FOR TASK task [USING {auto | majority}]
-    [WITH (regime = 'auto' | 'lf' | 'annotator', use_dev = 'never' | 'anchor')] [COMMENT 'text']``
+    ``CREATE [OR REPLACE] LABEL MODEL [IF NOT EXISTS] name FOR {TASK task | TASKS (task, …)} [GRAPH task graph]
+    [USING {auto | majority | weighted_majority | dawid_skene | ibcc | triplet | matrix | hmm}]
+    [WITH (option = value, …)] [COMMENT 'text']``
+
+    The options are listed under [label models](#options-of-create-label-model). A label model of several tasks keeps
+    the rules of its task graph.
     """
 
     spec: LabelModelSpec
@@ -107,11 +183,28 @@ class CreateModel(Create):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alter(Statement):
+    """Turn a labeling function off or on again, or give an object another name.
+
+    ``ALTER {LABELING FUNCTION | LF | TASK GRAPH | PAYLOAD | PRIMITIVE | LABEL MODEL | FEATURE SET} name
+    {ENABLE | DISABLE | RENAME TO new_name}``
+
+    ENABLE and DISABLE are for labeling functions. A disabled labeling function keeps its definition and casts no votes.
+    What wsdb knows of a renamed object follows; SQL text that names a payload or primitive does not.
+    """
+
+    kind: str
+    name: str
+    action: str
+    new_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drop(Statement):
     """Remove an object, and with CASCADE what is built on it.
 
-    ``DROP {TASK | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL} [IF EXISTS] name
-    [CASCADE | RESTRICT]``
+    ``DROP {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    [IF EXISTS] name [CASCADE | RESTRICT]``
     """
 
     kind: str
@@ -124,7 +217,8 @@ class Drop(Statement):
 class CommentOn(Statement):
     """Set or remove the comment of an object.
 
-    ``COMMENT ON {TASK | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL} name IS {'text' | NULL}``
+    ``COMMENT ON {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    name IS {'text' | NULL}``
     """
 
     kind: str
@@ -136,8 +230,8 @@ class CommentOn(Statement):
 class Show(Statement):
     """List the objects of a kind.
 
-    ``SHOW {TASKS | LABELING FUNCTIONS | LFS | LABEL MODELS | FEATURE SETS | MODELS} [FOR TASK task]
-    [LIKE 'pattern']``
+    ``SHOW {TASKS | TASK GRAPHS | PAYLOADS | PRIMITIVES | LABELING FUNCTIONS | LFS | LABEL MODELS | FEATURE SETS
+    | MODELS} [FOR TASK task] [LIKE 'pattern']``
 
     A table of such a name is shown by quoting it: ``SHOW "models"``.
     """
@@ -151,7 +245,8 @@ class Show(Statement):
 class ShowCreate(Statement):
     """Print the statement that makes an object, with every effective option.
 
-    ``SHOW CREATE {TASK | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL} name``
+    ``SHOW CREATE {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    name``
     """
 
     kind: str
@@ -172,7 +267,9 @@ class ShowVersions(Statement):
 class Describe(Statement):
     """Print what is known of an object, one property a row.
 
-    ``{DESCRIBE | DESC} {TASK | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL} name``
+    ``{DESCRIBE | DESC}
+    {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    name``
     """
 
     kind: str

@@ -1,0 +1,108 @@
+"""CREATE FEATURE SET and CREATE MODEL, from the name on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wsdb.core.errors import SpecError
+from wsdb.core.specs import FeatureSet, ModelSpec
+from wsdb.parser.clauses import comment, once, options
+from wsdb.parser.cursor import Cursor
+from wsdb.parser.statements import CreateFeatureSet, CreateModel
+
+
+def create_feature_set(cursor: Cursor) -> CreateFeatureSet:
+    """Parse CREATE FEATURE SET."""
+    name = cursor.name("feature set")
+    cursor.expect("ON")
+    relation = cursor.relation()
+    columns = cursor.names("column")
+    servable = True if cursor.accept("SERVABLE") else False if cursor.accept("NONSERVABLE") else None
+    text = comment(cursor) if cursor.accept("COMMENT") else None
+    return CreateFeatureSet(span=cursor.span(0), spec=FeatureSet(name, relation, columns, servable, text))
+
+
+def create_model(cursor: Cursor) -> CreateModel:
+    """Parse CREATE MODEL; its clauses may stand in any order."""
+    fields: dict[str, object] = {"name": cursor.name("model")}
+    sets: list[str] = []
+    seen: set[str] = set()
+    while not cursor.done:
+        if cursor.accept("FEATURE"):
+            cursor.expect("SET")
+            cursor.spans.pop("feature set", None)
+            sets.append(cursor.name("feature set"))
+            seen.add("FEATURES")
+            continue
+        for words, clause, read in MODEL_CLAUSES:
+            if cursor.accept(*words):
+                once(cursor, seen, clause)
+                fields.update(read(cursor))
+                break
+        else:
+            raise cursor.wrong("FOR", "FROM", "FEATURES", "FEATURE SET", "LABELS FROM", "WITH", "COMMENT")
+    for clause in ("FOR", "FROM", "FEATURES"):
+        if clause not in seen:
+            raise cursor.wrong(clause)
+    spec = ModelSpec(**fields, feature_sets=tuple(sets))  # type: ignore[arg-type]
+    return CreateModel(span=cursor.span(0), spec=spec)
+
+
+def _tasks(cursor: Cursor) -> dict[str, object]:
+    if cursor.accept("TASK"):
+        return {"tasks": ((cursor.name("task"), 1.0),)}
+    if not cursor.accept("TASKS"):
+        raise cursor.wrong("TASKS", "TASK")
+    cursor.expect("(")
+    found: list[tuple[str, float]] = []
+    while True:
+        cursor.spans.pop("task", None)
+        name = cursor.name("task")
+        cursor.spans[f"task {name.lower()}"] = cursor.spans["task"]
+        if name.lower() in (known.lower() for known, _ in found):
+            raise SpecError("WS306", f'task "{name}" is listed twice', span=cursor.spans["task"])
+        weight = cursor.number("a weight") if cursor.accept("WEIGHT") else 1.0
+        if weight <= 0:
+            raise SpecError("WS306", "a task's WEIGHT is above 0", span=cursor.span(cursor.at - 1))
+        found.append((name, weight))
+        if not cursor.accept(","):
+            break
+    cursor.expect(")")
+    return {"tasks": tuple(found)}
+
+
+def _source(cursor: Cursor) -> dict[str, object]:
+    if cursor.peek("("):
+        return {"source": f"({cursor.parenthesis('relation')})"}
+    return {"source": cursor.relation()}
+
+
+def _features(cursor: Cursor) -> dict[str, object]:
+    cursor.expect("(")
+    if cursor.accept("*"):
+        excluded = cursor.names("excluded column") if cursor.accept("EXCLUDE") else ()
+        cursor.expect(")")
+        return {"columns": ("*",), "excluded": excluded}
+    cursor.at -= 1
+    start = cursor.at
+    columns = cursor.names("column")
+    cursor.spans["features"] = cursor.span(start)
+    return {"columns": columns}
+
+
+def _labels_from(cursor: Cursor) -> dict[str, object]:
+    return {"labels_sql": cursor.parenthesis("labels query")}
+
+
+def _with(cursor: Cursor) -> dict[str, object]:
+    return {"options": tuple(sorted(options(cursor).items()))}
+
+
+MODEL_CLAUSES: tuple[tuple[tuple[str, ...], str, Callable[[Cursor], dict[str, object]]], ...] = (
+    (("FOR",), "FOR", _tasks),
+    (("FROM",), "FROM", _source),
+    (("FEATURES",), "FEATURES", _features),
+    (("LABELS", "FROM"), "LABELS FROM", _labels_from),
+    (("WITH",), "WITH", _with),
+    (("COMMENT",), "COMMENT", lambda cursor: {"comment": comment(cursor)}),
+)
