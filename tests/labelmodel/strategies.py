@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from wsdb.core.matrix import VotePatterns
+from wsdb.labelmodel import APPLIES, Options
 from wsdb.labelmodel.synthetic import draw_votes, labeling_rates
 
 
@@ -42,7 +43,23 @@ def balances(draw: st.DrawFn, k: int) -> np.ndarray | None:
 
 
 REGIMES = st.sampled_from(["auto", "lf", "annotator"])
-METHODS = st.sampled_from(["auto", "auto", "majority"])
+METHODS = st.sampled_from(["auto", "auto", "majority", "weighted_majority", "dawid_skene", "ibcc", "triplet", "matrix"])
+COPY_METHODS = st.sampled_from(["auto", "auto", "weighted_majority", "triplet", "matrix"])
+"""Methods that count exact copies of a labeling function as one."""
+
+
+@st.composite
+def options(draw: st.DrawFn, method: str) -> Options:
+    """Options that a method knows, most of them at their default."""
+    choices = {
+        "structure": ["none", "learned", "static", "declared"],
+        "prior": ["uniform"],
+        "abstain_informative": [True],
+        "max_iter": [1, 3],
+        "tol": [0.0, 0.1],
+    }
+    name = draw(st.sampled_from(["", "", *sorted(choices.keys() & APPLIES[method])]))
+    return Options(**{name: draw(st.sampled_from(choices[name]))}) if name else Options()
 
 
 def as_patterns(votes: np.ndarray, k: int) -> VotePatterns:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.labelmodel.strategies import METHODS, REGIMES, as_patterns, balances, drawn, noise
+from tests.labelmodel.strategies import COPY_METHODS, METHODS, REGIMES, as_patterns, balances, drawn, noise
+from tests.labelmodel.strategies import options as method_options
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import Fit, decide, fit, posterior
 from wsdb.labelmodel.synthetic import draw_votes, labeling_rates
@@ -16,10 +17,12 @@ TABLES = st.one_of(noise(), drawn(n_rows=200))
 
 
 def refit(data: st.DataObject, votes: np.ndarray, k: int) -> tuple[Fit, dict[str, object]]:
+    method = data.draw(METHODS)
     options = {
-        "method": data.draw(METHODS),
+        "method": method,
         "balance": data.draw(balances(k)),
         "regime": data.draw(REGIMES),
+        "options": data.draw(method_options(method)),
     }
     return fit(VotePatterns.of_rows(votes, k), **options), options
 
@@ -112,11 +115,11 @@ def test_an_exact_copy_of_a_labeling_function_changes_nothing(
     table: tuple[np.ndarray, int], data: st.DataObject
 ) -> None:
     votes, k = table
-    balance = data.draw(balances(k))
+    balance, method = data.draw(balances(k)), data.draw(COPY_METHODS)
     source = data.draw(st.integers(0, votes.shape[1] - 1))
     copied = np.concatenate([votes, votes[:, [source] * data.draw(st.integers(1, 4))]], axis=1)
-    one = fit(VotePatterns.of_rows(votes, k), balance=balance, regime="lf")
-    other = fit(VotePatterns.of_rows(copied, k), balance=balance, regime="lf")
+    one = fit(VotePatterns.of_rows(votes, k), method=method, balance=balance, regime="lf")
+    other = fit(VotePatterns.of_rows(copied, k), method=method, balance=balance, regime="lf")
     np.testing.assert_allclose(posterior(other.form, copied), posterior(one.form, votes), atol=1e-9)
     np.testing.assert_allclose(other.accuracy[: votes.shape[1]], one.accuracy, atol=1e-9)
     assert len(other.weights) == copied.shape[1]

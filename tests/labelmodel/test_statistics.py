@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from tests.labelmodel.strategies import as_patterns, noise
 from wsdb.core.matrix import VotePatterns
-from wsdb.labelmodel import statistics
-from wsdb.labelmodel.statistics import FiredVotes, Statistics, count_pairs, vote_shares
+from wsdb.labelmodel import pairs, statistics
+from wsdb.labelmodel.dense import DenseVotes
+from wsdb.labelmodel.fired import FiredVotes
+from wsdb.labelmodel.pairs import PairCounts
+from wsdb.labelmodel.statistics import Statistics, count_pairs, vote_shares
 
 
-def dense(pairs: statistics.PairCounts, m: int, k: int) -> np.ndarray:
+def dense(found: PairCounts, m: int, k: int) -> np.ndarray:
     table = np.zeros((k, m, m))
-    np.add.at(table, (pairs.value, pairs.left, pairs.right), pairs.count)
+    np.add.at(table, (found.value, found.left, found.right), found.count)
     return table
 
 
@@ -53,13 +56,68 @@ def test_statistics_of_patterns_are_those_of_rows(table: tuple[np.ndarray, int])
     assert_same(grouped, Statistics.of(as_patterns(votes, k)), votes.shape[1], k)
 
 
-@pytest.mark.parametrize("cost", [0.0, 1e12], ids=["listed", "dense"])
-def test_both_ways_to_count_pairs_equal_the_definition(cost: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "DENSE_PAIR_COST", cost)
-    monkeypatch.setattr(statistics, "PAIR_CHUNK", 7)
-    votes = np.random.default_rng(0).integers(-1, 3, size=(60, 6)).astype(np.int8)
-    pairs = count_pairs(FiredVotes.of(VotePatterns.of_rows(votes, 3)))
-    np.testing.assert_array_equal(dense(pairs, 6, 3), brute_force_pairs(votes, 3))
+@given(noise(), st.floats(0, 1))
+def test_rows_taken_away_leave_the_statistics_of_the_rest(table: tuple[np.ndarray, int], cut: float) -> None:
+    votes, k = table
+    at = int(cut * len(votes))
+    whole, part, rest = (Statistics.of(VotePatterns.of_rows(rows, k)) for rows in (votes, votes[:at], votes[at:]))
+    left = whole - part
+    assert_same(left, rest, votes.shape[1], k)
+    np.testing.assert_array_equal(left.votes > 0, rest.votes > 0)
+    assert (left.pairs.count > 0).all()
+    # A changed row: taken away as it was, added as it is.
+    changed = votes[:at][::-1].copy()
+    changed[changed >= 0] = k - 1 - changed[changed >= 0]
+    after = whole - part + Statistics.of(VotePatterns.of_rows(changed, k))
+    expected = Statistics.of(VotePatterns.of_rows(np.concatenate([changed, votes[at:]]), k))
+    assert_same(after, expected, votes.shape[1], k)
+
+
+@given(noise())
+def test_statistics_survive_as_plain_arrays(table: tuple[np.ndarray, int]) -> None:
+    votes, k = table
+    found = Statistics.of(VotePatterns.of_rows(votes, k))
+    arrays = found.to_arrays()
+    assert all(array.ndim == 1 for array in arrays.values())
+    read = Statistics.from_arrays({name: np.array(array.tolist(), array.dtype) for name, array in arrays.items()})
+    assert (read.n_rows, read.n_covered) == (found.n_rows, found.n_covered)
+    np.testing.assert_array_equal(read.fired, found.fired)
+    np.testing.assert_array_equal(read.votes, found.votes)
+    np.testing.assert_array_equal(read.classes, found.classes)
+    for name in ("left", "right", "value", "count"):
+        np.testing.assert_array_equal(getattr(read.pairs, name), getattr(found.pairs, name))
+
+
+@pytest.mark.parametrize("cost", [1e-9, 1e12], ids=["bits", "listed"])
+@pytest.mark.parametrize("least", [1, 3])
+def test_both_ways_to_count_pairs_equal_the_definition(
+    cost: float, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "BIT_WORD_COST", cost)
+    monkeypatch.setattr(pairs, "PAIR_CHUNK", 7)
+    monkeypatch.setattr(pairs, "BIT_BLOCK_WORDS", 2)
+    monkeypatch.setattr(pairs, "COUNTER_CELLS", 40)
+    rng = np.random.default_rng(0)
+    votes = rng.integers(-1, 3, size=(300, 6)).astype(np.int8)
+    counts = rng.integers(1, 40, size=300)
+    expected = brute_force_pairs(np.repeat(votes, counts, axis=0), 3)
+    expected[expected < least] = 0
+    names = tuple("abcdef")
+    for form in (FiredVotes, DenseVotes):
+        found = count_pairs(form.of(VotePatterns(votes, counts, names, 3)), least)
+        np.testing.assert_array_equal(dense(found, 6, 3), expected)
+
+
+def test_rare_pairs_of_many_sources_are_left_out() -> None:
+    rng = np.random.default_rng(3)
+    votes = np.full((200, 301), -1, dtype=np.int8)
+    for row in range(200):
+        votes[row, rng.integers(0, 40, size=8)] = 1
+    fired = FiredVotes.of(as_patterns(votes, 2))
+    every = fired.pairs(1)
+    assert count_pairs(fired).count.min() == statistics.MIN_PAIR_ROWS
+    assert len(count_pairs(fired).count) == (every.count >= statistics.MIN_PAIR_ROWS).sum() < len(every.count)
+    assert len(Statistics.of(as_patterns(votes, 2)).pairs.count) == len(every.count)
 
 
 def test_thousands_of_rare_sources_need_memory_for_their_common_votes_only() -> None:

@@ -11,8 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from wsdb.labelmodel.dependencies import NO_PAIRS, GivenPairs, dependency_weights
 from wsdb.labelmodel.gold import GoldCounts
-from wsdb.labelmodel.statistics import FiredVotes, PairCounts, Statistics, count_votes, vote_shares
+from wsdb.labelmodel.pairs import PairCounts
+from wsdb.labelmodel.rows import TINY, mean_change, row_max, row_sum, softmax
+from wsdb.labelmodel.score import TIE
+from wsdb.labelmodel.statistics import Statistics, VoteTable, count_shares, count_votes, vote_shares
 
 PRIOR_ACCURACY = 0.75
 """a0: share of the prior's votes that are right."""
@@ -20,12 +24,6 @@ PRIOR_STRENGTH = 10.0
 """s0: rows of prior votes per value that a source emits."""
 GOLD_STRENGTH = 100.0
 """s: rows that the vote-only rates count for when gold rows correct them."""
-NOISE_FLOOR = 2.0
-"""tau: standard errors of agreement that count as chance."""
-TINY = 1e-12
-MANY_SOURCES = 2000
-"""Above this, pairs seen together on fewer than MIN_PAIR_ROWS rows are left out of the dependency weights."""
-MIN_PAIR_ROWS = 5
 ANNOTATOR_ANCHOR = 0.3
 """kappa in the annotator regime."""
 MAX_ITERATIONS = 25
@@ -83,29 +81,6 @@ def vote_rates(
     return scaled
 
 
-def dependency_weights(
-    theta: np.ndarray, fired: np.ndarray, pairs: PairCounts, n_rows: float, balance: np.ndarray
-) -> np.ndarray:
-    """Weight of each source: 1 / (1 + agreement with others that the rates do not explain).
-
-    Returns
-    -------
-    float64 array of shape (m,), in (0, 1]; about 1/g for each of g copies.
-    """
-    m = theta.shape[0]
-    if m > MANY_SOURCES:
-        pairs = pairs.at_least(MIN_PAIR_ROWS)
-    spread = np.sqrt(np.maximum((theta * (1 - theta)) @ balance, TINY))
-    left, right = theta[pairs.left, pairs.value], theta[pairs.right, pairs.value]
-    expected = (left * right) @ balance
-    scale = spread[pairs.left, pairs.value] * spread[pairs.right, pairs.value]
-    excess = np.clip((pairs.count / n_rows - expected) / scale - NOISE_FLOOR / np.sqrt(n_rows), 0.0, 1.0)
-    share = fired / np.maximum(fired.sum(axis=1, keepdims=True), 1.0)
-    repeated = np.bincount(pairs.left, weights=excess * share[pairs.left, pairs.value], minlength=m)
-    repeated += np.bincount(pairs.right, weights=excess * share[pairs.right, pairs.value], minlength=m)
-    return 1.0 / (1.0 + repeated)
-
-
 def score_table(rates: Rates, *, given_fired: bool) -> np.ndarray:
     """Evidence of each vote: w_j log theta[j, v, y], less the log firing rate where `given_fired`.
 
@@ -121,75 +96,117 @@ def score_table(rates: Rates, *, given_fired: bool) -> np.ndarray:
     theta = rates.theta
     scores = np.log(theta + TINY)
     if given_fired:
-        scores = scores - np.log(np.maximum(theta.sum(axis=1, keepdims=True), 1e-4))
+        scores = scores - np.log(np.maximum(theta.sum(axis=1, keepdims=True), TINY))
     seen = theta.sum(axis=2, keepdims=True) > 0
     return np.where(seen, rates.weights[:, None, None] * scores, 0.0)
 
 
 def fit_anchored(
-    fired: FiredVotes,
+    fired: VoteTable,
     statistics: Statistics,
     balance: np.ndarray,
     gold: GoldCounts | None = None,
     rounds: int = 2,
+    *,
+    learned: bool = True,
+    given: GivenPairs = NO_PAIRS,
+    majority: bool = False,
 ) -> Rates:
     """Rates for labeling functions: an M-step from the vote shares, then one from weighted shares.
 
     The second round takes copies out of the anchor itself, which counts votes; it is why the votes are needed
     besides their `statistics`.
+
+    Parameters
+    ----------
+    learned : weigh sources down by what they repeat of each other
+    given : pairs that are known to depend on each other
+    majority : read the rates off the majority of each row, not the vote shares, see `majority_counts`
     """
     weights = np.ones(fired.n_sources)
     theta = np.zeros((fired.n_sources, fired.n_classes, fired.n_classes))
+    pairs = statistics.pairs if learned else PairCounts.empty()
     for step in range(rounds):
-        if step:
-            shares = vote_shares(fired, weights)
-            statistics = replace(statistics, votes=count_votes(fired, shares), classes=fired.counts @ shares)
-        uncovered = statistics.n_rows - statistics.n_covered
-        theta = vote_rates(
-            statistics.votes,
-            statistics.classes + uncovered * balance,
-            statistics.fired,
-            statistics.n_rows,
-            balance,
-        )
-        weights = dependency_weights(theta, statistics.fired, statistics.pairs, statistics.n_rows, balance)
+        if majority or (step and (weights < 1).any()):
+            votes, classes = (majority_counts if majority else count_shares)(fired, weights)
+            statistics = replace(statistics, votes=votes, classes=classes)
+        theta = anchored_rates(statistics, balance)
+        weights = dependency_weights(theta, statistics.fired, pairs, statistics.n_rows, balance, given)
     return Rates(with_gold(theta, gold), weights)
 
 
-def fit_annotators(fired: FiredVotes, balance: np.ndarray, gold: GoldCounts | None = None) -> Rates:
-    """Rates for annotators: EM conditioned on who answered, lightly anchored on the vote shares."""
+def majority_counts(fired: VoteTable, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Votes by class and rows by class, a row being of the class with the largest vote share; ties in equal parts.
+
+    The anchor of rows with many votes. Their shares stay away from 0 and 1 however sure the class is: of 30
+    independent votes that are right 3 times in 4, a quarter goes to the wrong class. Rates read off such shares are
+    pulled together; the agreement that the class itself causes then exceeds what they explain, and passes for
+    dependence. On rows with few votes the majority is the worse anchor: it forgets how they are split.
+
+    Parameters
+    ----------
+    weights : float64 array of shape (m,), weight of a source in the shares
+
+    Returns
+    -------
+    N : float64 array of shape (m, k, k), see `count_votes`
+    T : float64 array of shape (k,), rows with a vote by class
+    """
+    shares = vote_shares(fired, weights)
+    top = (shares >= row_max(shares)[:, None] - TIE).astype(float)
+    top /= row_sum(top)[:, None]
+    top[fired.votes_per_pattern == 0] = 0.0
+    return count_votes(fired, top), fired.counts @ top
+
+
+def anchored_rates(statistics: Statistics, balance: np.ndarray) -> np.ndarray:
+    """M-step from the vote shares; rows without votes have the class `balance`."""
+    uncovered = statistics.n_rows - statistics.n_covered
+    classes = statistics.classes + uncovered * balance
+    return vote_rates(statistics.votes, classes, statistics.fired, statistics.n_rows, balance)
+
+
+def fit_annotators(
+    fired: VoteTable,
+    balance: np.ndarray,
+    gold: GoldCounts | None = None,
+    *,
+    weights: np.ndarray | None = None,
+    max_iter: int = MAX_ITERATIONS,
+    tol: float = TOLERANCE,
+) -> Rates:
+    """Rates for annotators: EM conditioned on who answered, lightly anchored on the vote shares.
+
+    Parameters
+    ----------
+    weights : float64 array of shape (m,), weight of each source's evidence; None is 1 each
+    """
     covered = fired.votes_per_pattern > 0
     n_rows = float(fired.counts.sum())
     shares = np.where(covered[:, None], vote_shares(fired), balance)
     anchor_votes, anchor_classes = count_votes(fired, shares), fired.counts @ shares
     emitted = fired.table
-    weights = np.ones(fired.n_sources)
+    weights = np.ones(fired.n_sources) if weights is None else weights
     posterior = shares
     theta = vote_rates(anchor_votes, anchor_classes, emitted, n_rows, balance)
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(max_iter):
         scores = score_table(Rates(theta, weights), given_fired=True)
         updated = class_posterior(fired, scores, balance)
-        moved = float(fired.counts @ np.abs(updated - posterior).max(axis=1)) / max(n_rows, 1.0)
+        moved = mean_change(updated, posterior, fired.counts, n_rows)
         posterior = updated
         votes = (count_votes(fired, posterior) + ANNOTATOR_ANCHOR * anchor_votes) / (1 + ANNOTATOR_ANCHOR)
         classes = (fired.counts @ posterior + ANNOTATOR_ANCHOR * anchor_classes) / (1 + ANNOTATOR_ANCHOR)
         theta = vote_rates(votes, classes, emitted, n_rows, balance)
-        if moved < TOLERANCE:
+        if moved < tol:
             break
     return Rates(with_gold(theta, gold), weights)
 
 
-def class_posterior(fired: FiredVotes, scores: np.ndarray, balance: np.ndarray) -> np.ndarray:
+def class_posterior(fired: VoteTable, scores: np.ndarray, balance: np.ndarray) -> np.ndarray:
     """P(class | votes) per pattern: float64 array of shape (p, k); `balance` where every source abstains."""
-    cells = scores.reshape(-1, fired.n_classes)[fired.code]
-    logs = np.empty((len(fired.counts), fired.n_classes))
-    for y in range(fired.n_classes):
-        logs[:, y] = np.bincount(fired.pattern, weights=cells[:, y], minlength=len(fired.counts))
+    logs = fired.class_logs(scores)
     logs += np.log(np.maximum(balance, TINY))
-    logs -= logs.max(axis=1, keepdims=True)
-    np.exp(logs, out=logs)
-    logs /= logs.sum(axis=1, keepdims=True)
-    return logs
+    return softmax(logs)
 
 
 def with_gold(theta: np.ndarray, gold: GoldCounts | None) -> np.ndarray:

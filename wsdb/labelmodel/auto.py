@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wsdb.core.matrix import VotePatterns
-from wsdb.labelmodel.ads import TINY, Rates, class_posterior, fit_anchored, fit_annotators, score_table
+from wsdb.labelmodel.abstains import with_abstains
+from wsdb.labelmodel.ads import MAX_ITERATIONS, TOLERANCE, Rates, fit_anchored, fit_annotators
+from wsdb.labelmodel.assemble import Model, counted_balance, fit_of, given_weights, model_of, share_copies
+from wsdb.labelmodel.balance import LADDER, TILTED, damped, held_out_information, sample, settle, settle_majority
+from wsdb.labelmodel.dependencies import GivenPairs, learned_edges
 from wsdb.labelmodel.fitted import Fit
-from wsdb.labelmodel.gold import GoldCounts
-from wsdb.labelmodel.majority import majority_form, precision_form
-from wsdb.labelmodel.notices import BALANCE_UNKNOWN, chance_notice, guard_notice, source_notices
-from wsdb.labelmodel.regimes import Profile, copies
+from wsdb.labelmodel.majority import fit_unidentifiable
+from wsdb.labelmodel.notices import guard_notice
+from wsdb.labelmodel.regimes import Profile
+from wsdb.labelmodel.request import Request
+from wsdb.labelmodel.rows import row_max, softmax
 from wsdb.labelmodel.score import TIE, ScoreForm
-from wsdb.labelmodel.sources import report_sources
-from wsdb.labelmodel.statistics import FiredVotes, Statistics, count_votes, vote_shares
-from wsdb.labelmodel.unanimity import below_chance, keep_unanimity
+from wsdb.labelmodel.statistics import Statistics, VoteTable, vote_shares
 
 ANNOTATOR_TEMPERATURE = 0.4
 PRODUCT_MIX = 0.8
@@ -28,154 +29,152 @@ GUARD = 0.35
 """Largest tolerated share of rows whose clear majority the model contradicts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A checked call of `fit`.
-
-    Attributes
-    ----------
-    patterns : the label matrix
-    balance : float64 array of shape (k,) or None if neither given nor counted from gold rows
-    regime : "auto", "lf" or "annotator"
-    gold : counts over gold rows, or None
-    labels : k class names for notices
-    """
-
-    patterns: VotePatterns
-    balance: np.ndarray | None
-    regime: str
-    gold: GoldCounts | None
-    labels: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """Rates of all sources, copies included, and the form they give.
-
-    Attributes
-    ----------
-    bad : bool array of shape (m, k), votes below chance
-    shared : float64 array of shape (m,), 1 / number of copies of a source; None without copies
-    """
-
-    rates: Rates
-    form: ScoreForm
-    bad: np.ndarray
-    shared: np.ndarray | None
-
-
-def fit_majority(request: Request) -> Fit:
-    """Majority vote: the posterior is the vote share; accuracy is agreement with it, own vote included."""
-    patterns = request.patterns
-    fired = FiredVotes.of(patterns)
-    prior = _known_or_uniform(request)
-    form = majority_form(len(patterns.sources), prior)
-    expected = count_votes(fired, vote_shares(fired))
-    blank = _blank(request, "majority", fired, form, expected)
-    reason = "Majority vote was asked for: every vote counts the same."
-    return replace(blank, chosen="majority", reason=reason)
-
-
 def fit_auto(request: Request) -> Fit:
     """Fit the label model that suits the matrix."""
-    patterns = request.patterns
-    fired = FiredVotes.of(patterns)
-    copy_of = copies(patterns.votes)
-    profile = Profile.of(patterns, fired, copy_of)
+    profile = request.profile
     regime = profile.regime if request.regime == "auto" else request.regime
     why = profile.unidentifiable
-    if why is not None or patterns.n_classes < 2:
-        return _fit_unidentifiable(request, fired, regime, why or "the task has one class")
+    if why is not None or request.n_classes < 2:
+        return fit_unidentifiable(request, regime, why or "the task has one class")
     because = _because(profile, regime, forced=request.regime != "auto")
     if regime == "annotator":
-        return _fit_annotator_regime(request, fired, because)
-    return _fit_lf_regime(request, fired, copy_of, because)
+        return _fit_annotator_regime(request, because)
+    return _fit_lf_regime(request, because)
 
 
-def _fit_lf_regime(request: Request, fired: FiredVotes, copy_of: np.ndarray, because: str) -> Fit:
+@dataclass(frozen=True, slots=True)
+class _Fitter:
+    """Fits one table of votes, copies left out, at any balance.
+
+    Attributes
+    ----------
+    statistics : of `votes`
+    given : pairs of its sources that are known to depend on each other
+    """
+
+    request: Request
+    votes: VoteTable
+    statistics: Statistics
+    given: GivenPairs
+
+    @classmethod
+    def of(cls, request: Request, votes: VoteTable, given: GivenPairs) -> _Fitter:
+        learns = request.options.learns
+        return cls(request, votes, Statistics.of_votes(votes) if learns else Statistics.without_pairs(votes), given)
+
+    def sampled(self) -> _Fitter:
+        """The fitter of some of the votes, on which models are compared."""
+        some = sample(self.votes)
+        return self if some is self.votes else _Fitter.of(self.request, some, self.given)
+
+    def rates(self, balance: np.ndarray, majority: float = 0.0) -> Rates:
+        """Rates at a balance, read off the vote shares; those read off the majority weigh `majority` in the mean."""
+        if 0 < majority < 1:
+            shares, sharp = self.rates(balance, 0.0), self.rates(balance, 1.0)
+            theta = (1 - majority) * shares.theta + majority * sharp.theta
+            return Rates(theta, (1 - majority) * shares.weights + majority * sharp.weights)
+        return fit_anchored(
+            self.votes,
+            self.statistics,
+            balance,
+            self.request.gold,
+            learned=self.request.options.learns,
+            given=self.given,
+            majority=majority > 0,
+        )
+
+    def model(self, rates: Rates, balance: np.ndarray) -> Model:
+        model = model_of(rates, balance, given_fired=False)
+        return with_abstains(model, balance) if self.request.options.abstain_informative else model
+
+    def at(self, balance: np.ndarray, majority: float = 0.0) -> Model:
+        return self.model(self.rates(balance, majority), balance)
+
+
+def _fit_lf_regime(request: Request, because: str) -> Fit:
     # Copies are fitted as one source and then share its weight: an exact copy changes nothing.
+    fired, copy_of = request.fired, request.merged
     distinct = fired.select(copy_of == np.arange(fired.n_sources))
-    statistics = Statistics.of_votes(distinct)
-
-    def fit_at(balance: np.ndarray) -> Model:
-        return _share_copies(fit_anchored(distinct, statistics, balance, request.gold), copy_of, balance)
-
-    uniform = fit_at(np.full(fired.n_classes, 1 / fired.n_classes))
-    model = uniform if request.balance is None else fit_at(request.balance)
+    fitter = _Fitter.of(request, distinct, request.used.merged(copy_of))
+    uniform = share_copies(fitter.at(request.uniform), copy_of)
+    tilt = majority = 0.0
+    if request.balance is not None:
+        found, majority = _fit_known(fitter, request.balance)
+        model = share_copies(found, copy_of)
+    else:
+        found, tilt = _fit_tilted(fitter)
+        # The balance is unknown still: uncovered rows and ties follow the uniform one.
+        model = share_copies(found, copy_of)
+        model = replace(model, form=replace(model.form, prior=request.uniform))
     contradicted = contradiction(fired, model)
     guarded = contradicted > GUARD
     product = guarded or request.balance is None
-    if guarded:
+    statistics = fitter.statistics
+    edges = learned_edges(
+        model.rates.theta, statistics.pairs, statistics.n_rows, model.form.prior, request.patterns.sources
+    )
+    if guarded and request.balance is not None:
         # A balance that the votes contradict is left out of the scores; uncovered rows and ties follow it.
-        model = replace(uniform, form=replace(uniform.form, prior=model.form.prior))
+        model, majority = replace(uniform, form=replace(uniform.form, prior=model.form.prior)), 0.0
     form = with_vote_share(model.form, model.shared) if product else model.form
-    fit = _of_model(request, "lf", fired, replace(model, form=form))
+    fit = fit_of(request, "lf", replace(model, form=form), edges)
     known = "the class balance is known" if request.balance is not None else "the class balance is not known"
+    known += " and follows the vote shares, with which sources predict each other better" if tilt > TILTED else ""
+    source = "the agreement between sources"
+    source += ", counted against the majority of each row," if majority > TILTED else ""
     return replace(
         fit,
         chosen="ads x majority" if product else "ads",
-        reason=f"{because}; {known}, so accuracies are read off the agreement between sources"
+        reason=f"{because}; {known}, so accuracies are read off {source}"
         + (" and the result is multiplied with the vote shares." if product else "."),
         training_form=form if guarded else uniform.form,
         notices=fit.notices + ((guard_notice(contradicted),) if guarded else ()),
     )
 
 
-def _fit_annotator_regime(request: Request, fired: FiredVotes, because: str) -> Fit:
-    covered = fired.votes_per_pattern > 0
-    # One row is added per class.
-    votes = fired.counts @ vote_shares(fired) + 1.0
-    counted = votes / (fired.counts[covered].sum() + fired.n_classes)
-    balance = counted if request.balance is None else request.balance
-    model = _model(fit_annotators(fired, balance, request.gold), balance, given_fired=True)
+def _fit_known(fitter: _Fitter, balance: np.ndarray) -> tuple[Model, float]:
+    """Fit at a known balance: the model, and how much of it is read off the majority of each row (see `balance`)."""
+    some = fitter.sampled()
+    information = [held_out_information(some.votes, some.at(balance, majority).form) for majority in (0.0, 1.0)]
+    majority = settle_majority(*information)
+    return fitter.at(balance, majority), majority
+
+
+def _fit_tilted(fitter: _Fitter) -> tuple[Model, float]:
+    """Fit without a balance: the model, and the exponent of the vote shares in its balance (see `balance`)."""
+    shares, some = fitter.statistics.classes, fitter.sampled()
+    tried = {exponent: some.rates(damped(shares, exponent)) for exponent, _ in LADDER}
+    information = []
+    for exponent, answer in LADDER:
+        form = some.model(tried[exponent], damped(shares, answer)).form
+        information.append(held_out_information(some.votes, with_vote_share(form)))
+    exponent, answer = settle(information)
+    return fitter.model(fitter.rates(damped(shares, exponent)), damped(shares, answer)), answer
+
+
+def _fit_annotator_regime(request: Request, because: str) -> Fit:
+    fired, options = request.fired, request.options
+    balance = counted_balance(fired) if request.balance is None else request.balance
+    rates = fit_annotators(
+        fired,
+        balance,
+        request.gold,
+        weights=given_weights(request),
+        max_iter=options.max_iter or MAX_ITERATIONS,
+        tol=TOLERANCE if options.tol is None else options.tol,
+    )
+    model = model_of(rates, balance, given_fired=True)
     contradicted = contradiction(fired, model)
     guarded = contradicted > GUARD
     flat = replace(model.form, temperature=ANNOTATOR_TEMPERATURE)
-    fit = _of_model(request, "annotator", fired, replace(model, form=with_vote_share(model.form) if guarded else flat))
+    form = with_vote_share(model.form) if guarded else flat
+    fit = fit_of(request, "annotator", replace(model, form=form))
     return replace(
         fit,
         chosen="annotator x majority" if guarded else "annotator",
         reason=f"{because}; accuracies are estimated by expectation-maximisation near the vote shares.",
         notices=fit.notices + ((guard_notice(contradicted),) if guarded else ()),
     )
-
-
-def _fit_unidentifiable(request: Request, fired: FiredVotes, regime: str, why: str) -> Fit:
-    prior = _known_or_uniform(request)
-    form = precision_form(fired.n_sources, prior)
-    none = np.zeros(form.scores.shape[:2], dtype=bool)
-    form = replace(form, scores=keep_unanimity(form.bias, form.scores, none))
-    blank = _blank(request, regime, fired, form, None)
-    return replace(
-        blank,
-        chosen="majority-precision",
-        reason=f"Accuracies cannot be estimated because {why}: every vote counts as right 3 times out of 4.",
-        notices=(*blank.notices, f"accuracies cannot be estimated: {why}"),
-    )
-
-
-def _share_copies(rates: Rates, copy_of: np.ndarray, balance: np.ndarray) -> Model:
-    one = _model(Rates(rates.theta[copy_of], rates.weights[copy_of]), balance, given_fired=False)
-    if (copy_of == np.arange(len(copy_of))).all():
-        return one
-    shared = 1 / np.bincount(copy_of, minlength=len(copy_of))[copy_of]
-    return replace(
-        one,
-        rates=replace(one.rates, weights=one.rates.weights * shared),
-        form=replace(one.form, scores=one.form.scores * shared[:, None, None]),
-        shared=shared,
-    )
-
-
-def _model(rates: Rates, balance: np.ndarray, *, given_fired: bool) -> Model:
-    bias = np.log(np.maximum(balance, TINY))
-    evidence = score_table(replace(rates, weights=np.ones_like(rates.weights)), given_fired=given_fired)
-    seen = rates.theta.sum(axis=2) > 0
-    bad = below_chance(bias, evidence) & seen
-    scores = keep_unanimity(bias, score_table(rates, given_fired=given_fired), bad)
-    # A vote never seen in training says nothing, also after the cap.
-    scores = np.where(seen[:, :, None], scores, 0.0)
-    return Model(rates, ScoreForm(bias, scores, 1.0, None, 0.0, balance), bad, None)
 
 
 def with_vote_share(form: ScoreForm, weights: np.ndarray | None = None) -> ScoreForm:
@@ -189,63 +188,19 @@ def with_vote_share(form: ScoreForm, weights: np.ndarray | None = None) -> Score
     )
 
 
-def contradiction(fired: FiredVotes, model: Model) -> float:
+def contradiction(fired: VoteTable, model: Model) -> float:
     """Share, in [0, 1], of the rows with a strict majority of votes whose likeliest class is another."""
     form = model.form
     shares = vote_shares(fired, model.shared)
-    clear = shares.max(axis=1) > 0.5
+    clear = row_max(shares) > 0.5
     total = float(fired.counts[clear].sum())
     if total == 0:
         return 0.0
-    probabilities = class_posterior(fired, form.scores, np.exp(form.bias))
-    majority = probabilities[np.arange(len(shares)), shares.argmax(axis=1)]
-    against = clear & (probabilities.max(axis=1) > majority + TIE)
+    probabilities = softmax(fired.class_logs(form.scores) + form.bias)
+    # Where a majority is clear, it is the one class with a share above a half.
+    majority = row_max(np.where(shares > 0.5, probabilities, 0.0))
+    against = clear & (row_max(probabilities) > majority + TIE)
     return float(fired.counts[against].sum()) / total
-
-
-def _of_model(request: Request, regime: str, fired: FiredVotes, model: Model) -> Fit:
-    expected = model.rates.theta * np.exp(model.form.bias)
-    blank = _blank(request, regime, fired, model.form, expected)
-    worse = chance_notice(model.bad, blank.precision, request.patterns.sources, request.labels)
-    return replace(blank, theta=model.rates.theta, weights=model.rates.weights, notices=(*blank.notices, *worse))
-
-
-def _blank(request: Request, regime: str, fired: FiredVotes, form: ScoreForm, expected: np.ndarray | None) -> Fit:
-    """A fit with everything that does not depend on the model chosen."""
-    patterns = request.patterns
-    emitted = fired.table
-    report = report_sources(expected, emitted, float(patterns.n_rows))
-    covered = fired.counts[fired.votes_per_pattern > 0]
-    notices = source_notices(emitted, copies(patterns.votes), patterns.sources, request.labels)
-    known = request.balance is not None
-    return Fit(
-        method="majority" if regime == "majority" else "auto",
-        chosen="",
-        reason="",
-        regime=regime,
-        sources=patterns.sources,
-        n_classes=patterns.n_classes,
-        n_rows=patterns.n_rows,
-        n_patterns=len(patterns.counts),
-        largest_pattern=float(covered.max() / covered.sum()) if len(covered) else 0.0,
-        prior=form.prior,
-        theta=None,
-        weights=np.ones(fired.n_sources),
-        accuracy=report.accuracy,
-        precision=report.precision,
-        propensity=report.propensity,
-        stderr=report.stderr,
-        counts=report.counts,
-        notices=tuple(notices if known or regime == "annotator" else [BALANCE_UNKNOWN, *notices]),
-        form=form,
-        training_form=form,
-        balance_known=known,
-    )
-
-
-def _known_or_uniform(request: Request) -> np.ndarray:
-    k = request.patterns.n_classes
-    return np.full(k, 1 / k) if request.balance is None else request.balance
 
 
 def _because(profile: Profile, regime: str, *, forced: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wsdb.labelmodel.dependencies import Dependency
 from wsdb.labelmodel.score import ScoreForm
 
 ARRAYS = ("prior", "weights", "accuracy", "propensity", "stderr")
@@ -18,9 +19,9 @@ class Fit:
 
     Attributes
     ----------
-    method : what was asked for, "auto" or "majority"
-    chosen : what was fitted: "ads", "ads x majority", "annotator", "annotator x majority",
-        "majority-precision" or "majority"
+    method : what was asked for, a name of `methods.METHODS`
+    chosen : what was fitted: "ads", "ads x majority", "annotator", "annotator x majority", "majority-precision",
+        or the method
     reason : one sentence for the user: the regime and why
     regime : "lf" (labeling functions: firing is evidence) or "annotator" (who answered is random), or
         "majority" where that was asked for
@@ -42,6 +43,7 @@ class Fit:
     training_form : the posterior that end models are trained on; in the "lf" regime ADS at uniform class
         balance, so that rare classes stay represented; elsewhere equal to `form`
     balance_known : the prior was given or counted from gold rows
+    dependencies : pairs of sources that are not independent: given, copies, or found in the votes
     """
 
     method: str
@@ -65,6 +67,19 @@ class Fit:
     form: ScoreForm
     training_form: ScoreForm
     balance_known: bool
+    dependencies: tuple[Dependency, ...] = ()
+
+    @property
+    def confusion(self) -> np.ndarray | None:
+        """P(source j votes v | class y, it votes): float64 array of shape (m, k, k), [j, v, y]; sums over v are 1.
+
+        NaN where a source never votes; None where nothing was estimated.
+        """
+        if self.theta is None:
+            return None
+        mass = self.theta.sum(axis=1, keepdims=True)
+        shares: np.ndarray = np.divide(self.theta, mass, out=np.full_like(self.theta, np.nan), where=mass > 0)
+        return shares
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; NaN is None."""
@@ -75,6 +90,7 @@ class Fit:
         values["precision"] = [[None if np.isnan(p) else p for p in row] for row in self.precision.tolist()]
         values["sources"] = list(self.sources)
         values["notices"] = list(self.notices)
+        values["dependencies"] = [list(edge) for edge in self.dependencies]
         values["form"] = self.form.to_dict()
         values["training_form"] = self.training_form.to_dict()
         return values
@@ -92,6 +108,7 @@ class Fit:
         read["precision"] = np.asarray(values["precision"], dtype=float).reshape(-1, k)
         read["sources"] = tuple(values["sources"])
         read["notices"] = tuple(values["notices"])
+        read["dependencies"] = tuple(Dependency(*edge) for edge in values.get("dependencies", ()))
         read["form"] = ScoreForm.from_dict(values["form"])
         read["training_form"] = ScoreForm.from_dict(values["training_form"])
         return cls(**read)

@@ -1,4 +1,4 @@
-"""GoldCounts: what labeled rows say of the class balance and of each source; used only where passed."""
+"""Labeled rows, or counts over them; used only where passed."""
 
 from __future__ import annotations
 
@@ -51,3 +51,25 @@ class GoldCounts:
         """Class balance with half a row added per class: float64 array of shape (k,), sums to 1."""
         shares: np.ndarray = (self.classes + 0.5) / (self.classes.sum() + 0.5 * len(self.classes))
         return shares
+
+
+@dataclass(frozen=True, slots=True)
+class GoldRows:
+    """Rows whose class is known, with all their votes: counts over them, and calibration.
+
+    Attributes
+    ----------
+    votes : integer array of shape (n, m), values in {-1, 0 … k-1}; -1 is abstain
+    labels : integer array of shape (n,), values in 0 … k-1
+    """
+
+    votes: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.votes.ndim != 2 or self.labels.shape != (len(self.votes),):
+            raise ValueError(f"gold votes {self.votes.shape} do not match {len(self.labels)} labels")
+
+    def counts(self, n_classes: int) -> GoldCounts:
+        """Counts of the rows."""
+        return GoldCounts.of_rows(self.votes, self.labels, n_classes)

@@ -11,8 +11,10 @@ NAMED = 8
 """How many names one notice lists."""
 
 
-def source_notices(fired: np.ndarray, copy_of: np.ndarray, sources: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """Say which sources never vote, which are copies, and which classes nobody votes for."""
+def source_notices(
+    fired: np.ndarray, copy_of: np.ndarray, sources: Sequence[str], labels: Sequence[str], *, shared: bool
+) -> list[str]:
+    """Say which sources never vote, which are copies (`shared`: of one weight), and which classes nobody votes for."""
     voting = fired.sum(axis=1) > 0
     found = []
     silent = [sources[int(j)] for j in np.flatnonzero(~voting)]
@@ -20,7 +22,8 @@ def source_notices(fired: np.ndarray, copy_of: np.ndarray, sources: Sequence[str
         found.append(f"never votes: {listed(silent)}")
     same = [f"{sources[j]} = {sources[i]}" for j, i in enumerate(copy_of.tolist()) if voting[j] and i != j]
     if same:
-        found.append(f"votes exactly as another source, so they share one weight: {listed(same)}")
+        so = ", so they share one weight" if shared else ""
+        found.append(f"votes exactly as another source{so}: {listed(same)}")
     if voting.any() and len(labels) > 1:
         missing = [repr(labels[int(y)]) for y in np.flatnonzero(fired.sum(axis=0) == 0)]
         if missing:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsdb.core.matrix import VotePatterns
-from wsdb.labelmodel.statistics import FiredVotes
+from wsdb.labelmodel.statistics import VoteTable
 
 UNIPOLAR = 0.98
 """A source is unipolar if one value is at least this share of its votes."""
@@ -34,8 +33,8 @@ class Profile:
     overlap: float
 
     @classmethod
-    def of(cls, patterns: VotePatterns, fired: FiredVotes, copy_of: np.ndarray) -> Profile:
-        """Measure a pattern table whose copies are `copy_of` (see `copies`)."""
+    def of(cls, fired: VoteTable, copy_of: np.ndarray) -> Profile:
+        """Measure votes whose copies are `copy_of` (see `FiredVotes.copies`)."""
         table = fired.table
         votes = table.sum(axis=1)
         unipolar = table.max(axis=1, initial=0.0) >= UNIPOLAR * votes
@@ -43,7 +42,7 @@ class Profile:
         overlap = float(fired.counts[fired.votes_per_pattern >= 2].sum()) / n_rows
         return cls(
             len(np.unique(copy_of[votes > 0])),
-            _distinct(patterns.votes[fired.votes_per_pattern > 0]),
+            fired.distinct_patterns(),
             float(votes[unipolar].sum() / max(votes.sum(), 1.0)),
             overlap,
         )
@@ -70,19 +69,3 @@ class Profile:
         if self.distinct_patterns <= 2:
             return f"only {self.distinct_patterns} different pattern(s) of votes occur"
         return None
-
-
-def copies(votes: np.ndarray) -> np.ndarray:
-    """First column equal to each column of `votes` (int, shape (p, m)): int64 array of shape (m,)."""
-    first: dict[bytes, int] = {}
-    columns = np.ascontiguousarray(votes.T)
-    return np.array([first.setdefault(columns[j].tobytes(), j) for j in range(len(columns))], dtype=np.int64)
-
-
-def _distinct(votes: np.ndarray) -> int:
-    found = 0
-    rest = votes
-    while len(rest) and found < 3:
-        found += 1
-        rest = rest[(rest != rest[0]).any(axis=1)]
-    return found

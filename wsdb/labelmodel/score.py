@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from wsdb.core.matrix import ABSTAIN
+from wsdb.core.matrix import ABSTAIN, SparseVotes
+from wsdb.labelmodel.fired import FiredVotes
+from wsdb.labelmodel.rows import row_max, row_sum
 
 TIE = 1e-9
 """Probabilities nearer than this are a tie: the higher prior wins, then the lower class."""
@@ -91,12 +93,13 @@ class ScoreForm:
         )
 
 
-def posterior(form: ScoreForm, votes: np.ndarray) -> np.ndarray:
+def posterior(form: ScoreForm, votes: np.ndarray | SparseVotes) -> np.ndarray:
     """P(class | votes) of each row.
 
     Parameters
     ----------
-    votes : integer array of shape (n, m), values in {-1, 0 … k-1}; -1 is abstain
+    votes : integer array of shape (n, m), values in {-1, 0 … k-1}; -1 is abstain; or a list of votes, of which
+        the listed rows are answered
 
     Returns
     -------
@@ -108,6 +111,8 @@ def posterior(form: ScoreForm, votes: np.ndarray) -> np.ndarray:
         If the columns are not the form's sources or a vote is out of range.
     """
     k = form.n_classes
+    if isinstance(votes, SparseVotes):
+        return _posterior_listed(form, votes)
     if votes.ndim != 2 or votes.shape[1] != form.n_sources:
         raise ValueError(f"votes {votes.shape} do not match {form.n_sources} sources")
     if votes.size and (votes.min() < ABSTAIN or votes.max() >= k):
@@ -122,6 +127,24 @@ def posterior(form: ScoreForm, votes: np.ndarray) -> np.ndarray:
         # Columns as rows: a lookup then reads contiguous votes.
         block = np.ascontiguousarray(votes[first : first + step].T)
         answer[first : first + step] = _posterior_block(form, tables, useful, block)
+    return answer
+
+
+def _posterior_listed(form: ScoreForm, votes: SparseVotes) -> np.ndarray:
+    if len(votes.sources) != form.n_sources or votes.n_classes != form.n_classes:
+        shape = (len(votes.sources), votes.n_classes)
+        raise ValueError(f"votes of {shape} sources and classes do not match {form.n_sources, form.n_classes}")
+    fired = FiredVotes.of(votes)
+    logs = form.temperature * (fired.class_logs(form.scores) + form.bias)
+    logs -= row_max(logs)[:, None]
+    mass = np.exp(logs, out=logs)
+    if form.share_mix is not None:
+        shares = fired.shares(form.share_weights)
+        mass *= (form.share_mix * shares + (1 - form.share_mix) / form.n_classes) ** form.share_power
+    totals = row_sum(mass)[:, None]
+    np.divide(mass, totals, out=mass, where=totals > 0)
+    mass[fired.votes_per_pattern == 0] = form.prior
+    answer: np.ndarray = mass[: len(votes.counts)]
     return answer
 
 
@@ -162,8 +185,11 @@ def choose(form: ScoreForm, probabilities: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def decide(form: ScoreForm, votes: np.ndarray) -> np.ndarray:
-    """Label of each row of `votes` (shape (n, m)): int64 array of shape (n,), -1 where no source votes."""
+def decide(form: ScoreForm, votes: np.ndarray | SparseVotes) -> np.ndarray:
+    """Label of each row of `votes` (see `posterior`): int64 array of shape (n,), -1 where no source votes."""
+    if isinstance(votes, SparseVotes):
+        covered = np.bincount(votes.row, minlength=len(votes.counts)) > 0
+        return np.where(covered, choose(form, posterior(form, votes)), ABSTAIN)
     if not votes.size:
         return np.full(len(votes), ABSTAIN, dtype=np.int64)
     labels = choose(form, posterior(form, votes))

@@ -50,12 +50,30 @@ def labels_select(
     if len(columns) != form.n_sources or len(labels) != form.n_classes:
         raise ValueError(f"{len(columns)} columns, {len(labels)} labels do not match {form.scores.shape}")
     classes = range(form.n_classes)
-    counts = ["__ws_n", *(_each("n", classes) if form.share_mix is not None else [])]
     # Plain vote shares have counted the votes per class, and nothing needs the vote columns again.
     counted = form.share_mix is not None and form.share_weights is None
     carried = [*keys, *([] if counted else columns)]
+    query = layered(form, relation, carried, [*_scores(form, columns), *_counts(form, columns)])
+    agreeing = _each("n", classes) if counted else columns
+    return f"SELECT {', '.join([*keys, *output(labels, agreeing, counted=counted)])}\nFROM {query}"
+
+
+def layered(
+    form: ScoreForm, relation: str, carried: Sequence[str], first: Sequence[str], extra: Sequence[str] = ()
+) -> str:
+    """The layers from class scores to the label, as nested queries.
+
+    Parameters
+    ----------
+    relation : quoted name of a relation, or a parenthesised query
+    carried : columns of `relation` that every layer passes on
+    first : terms of the first layer: __ws_z0 … evidence of each class, __ws_n votes, and, where the form has vote
+        shares, __ws_n0 … votes or their weight for each class; `extra` are names of more terms to pass on
+    """
+    classes = range(form.n_classes)
+    counts = ["__ws_n", *(_each("n", classes) if form.share_mix is not None else []), *extra]
     layers = [
-        [*_scores(form, columns), *_counts(form, columns)],
+        first,
         [f"greatest({_names('z', classes)}) AS __ws_top", *_each("z", classes), *counts],
         [*(f"{_mass(form, y)} AS __ws_m{y}" for y in classes), *counts],
         [f"{_sum(_each('m', classes))} AS __ws_total", *_each("m", classes), *counts],
@@ -66,7 +84,24 @@ def labels_select(
     query = relation
     for depth, layer in enumerate(layers):
         query = f"(SELECT {', '.join([*carried, *layer])}\nFROM {query}) AS __ws_{depth}"
-    return f"SELECT {', '.join([*keys, *_output(columns, labels, counted)])}\nFROM {query}"
+    return query
+
+
+def output(labels: Sequence[str], votes: Sequence[str], *, counted: bool = True) -> list[str]:
+    """The output columns after the keys; `votes` are columns with counts per class, or of votes if not `counted`."""
+    classes = range(len(labels))
+    names = [quoted(label) for label in labels]
+    agreeing = (
+        _case(votes, "0") if counted else _sum([f"coalesce(({column} = __ws_label)::INTEGER, 0)" for column in votes])
+    )
+    return [
+        f"{_case(names, 'NULL')} AS label",
+        f"{_case([f'__ws_p{y}' for y in classes], 'NULL')} AS prob",
+        f"map([{', '.join(names)}], [{_names('p', classes)}]) AS probs",
+        "__ws_n::INTEGER AS n_votes",
+        f"(__ws_n - {agreeing})::INTEGER AS n_conflicts",
+        "__ws_n > 0 AS covered",
+    ]
 
 
 def literal(number: float) -> str:
@@ -152,24 +187,6 @@ def _mass(form: ScoreForm, y: int) -> str:
 def _choice(form: ScoreForm) -> str:
     arms = " ".join(f"WHEN __ws_p{y} >= __ws_best - {literal(TIE)} THEN {y}" for y in form.tie_order)
     return f"CASE WHEN __ws_n = 0 THEN NULL {arms} END"
-
-
-def _output(columns: Sequence[str], labels: Sequence[str], counted: bool) -> list[str]:
-    classes = range(len(labels))
-    names = [quoted(label) for label in labels]
-    agreeing = (
-        _case([f"__ws_n{y}" for y in classes], "0")
-        if counted
-        else _sum([f"coalesce(({column} = __ws_label)::INTEGER, 0)" for column in columns])
-    )
-    return [
-        f"{_case(names, 'NULL')} AS label",
-        f"{_case([f'__ws_p{y}' for y in classes], 'NULL')} AS prob",
-        f"map([{', '.join(names)}], [{_names('p', classes)}]) AS probs",
-        "__ws_n::INTEGER AS n_votes",
-        f"(__ws_n - {agreeing})::INTEGER AS n_conflicts",
-        "__ws_n > 0 AS covered",
-    ]
 
 
 def _case(values: Sequence[str], otherwise: str) -> str:
