@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import wsdb
+from wsdb.engine import patterns
+from wsdb.planner import columns as columns_plan
+from wsdb.planner import match as match_plan
+from wsdb.planner import matrix as matrix_plan
 
 BODIES = [
     "VOTE '{label}' WHEN a > {number}",
@@ -66,9 +71,25 @@ def matrix(session: wsdb.Session) -> tuple[list[str], list[tuple[Any, ...]]]:
     return names, session.fetchall()
 
 
-@given(st.lists(EDITS, min_size=1, max_size=14))
-@settings(max_examples=15)
-def test_a_matrix_kept_up_to_date_is_the_matrix_built_anew(changes: list[tuple[Any, ...]]) -> None:
+WAYS = {
+    "as planned": {},
+    "row by row": {matrix_plan: {"FEW": 2.0}, patterns: {"FEW": 2.0}},
+    "row by row, matched": {matrix_plan: {"FEW": 2.0}, match_plan: {"WORTH": 0.0}},
+    "sparse": {columns_plan: {"WIDE_COLUMNS": 0}, matrix_plan: {"FEW": 2.0}},
+    "sparse, matched": {columns_plan: {"WIDE_COLUMNS": 0}, matrix_plan: {"FEW": 2.0}, match_plan: {"WORTH": 0.0}},
+}
+"""Thresholds moved, so that tables of a few rows take every way a plan can take."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(changes=st.lists(EDITS, min_size=1, max_size=14))
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_matrix_kept_up_to_date_is_the_matrix_built_anew(
+    way: str, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[Any, ...]]
+) -> None:
+    for module, values in WAYS[way].items():
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
     with wsdb.connect() as session:
         session.execute(
             "CREATE TABLE data AS SELECT i::INT AS id, (i % 3)::INT AS a, (i * 11)::TEXT AS b FROM range(4) t(i)"

@@ -23,10 +23,12 @@ class Functions:
     ----------
     volatile : lower-cased names of those that may answer differently for the same input
     macros : by lower-cased name, the definitions of the user's macros, part of what a body that calls them means
+    aggregates : lower-cased names of aggregate functions
     """
 
     volatile: frozenset[str]
     macros: Mapping[str, tuple[str, ...]]
+    aggregates: frozenset[str] = frozenset()
 
 
 def functions(con: duckdb.DuckDBPyConnection) -> Functions:
@@ -34,14 +36,16 @@ def functions(con: duckdb.DuckDBPyConnection) -> Functions:
     rows = con.execute(
         "SELECT lower(function_name), stability IS NOT NULL AND stability <> 'CONSISTENT', "
         "CASE WHEN function_type IN ('macro', 'table_macro') AND NOT internal AND schema_name <> 'wsdb' "
-        "AND database_name <> 'temp' THEN coalesce(macro_definition, '') END AS definition "
-        "FROM duckdb_functions() WHERE stability <> 'CONSISTENT' OR definition IS NOT NULL ORDER BY ALL"
+        "AND database_name <> 'temp' THEN coalesce(macro_definition, '') END AS definition, "
+        "function_type = 'aggregate' AS aggregate "
+        "FROM duckdb_functions() WHERE stability <> 'CONSISTENT' OR definition IS NOT NULL OR aggregate ORDER BY ALL"
     ).fetchall()
     macros: dict[str, tuple[str, ...]] = {}
-    for name, _, definition in rows:
+    for name, _, definition, _ in rows:
         if definition is not None:
             macros[name] = (*macros.get(name, ()), definition)
-    return Functions(frozenset(name for name, volatile, _ in rows if volatile), macros)
+    volatile = frozenset(name for name, changing, _, _ in rows if changing)
+    return Functions(volatile, macros, frozenset(name for name, _, _, aggregate in rows if aggregate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Reads:
     functions : lower-cased names of the functions it calls
     opaque : whether it calls a table function, whose input cannot be fingerprinted
     macros : definitions of the user's macros it calls
+    constants : its string constants and numbers, as text
+    models : what it predicts with: the names that calls of ``predict`` start with; the relations are in `relations`
     """
 
     names: frozenset[str] = frozenset()
@@ -66,6 +72,8 @@ class Reads:
     functions: frozenset[str] = frozenset()
     opaque: bool = False
     macros: tuple[str, ...] = ()
+    constants: frozenset[str] = frozenset()
+    models: tuple[str, ...] = ()
 
     def of(self, columns: list[str], relation: str) -> tuple[str, ...]:
         """Return which of a relation's columns are read; its bare name stands for all of them."""
@@ -114,6 +122,8 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
                 found.functions | inner.functions,
                 found.opaque or inner.opaque,
                 (*found.macros, definition),
+                found.constants | inner.constants,
+                (*found.models, *inner.models),
             )
     return found
 
@@ -138,6 +148,8 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
     functions: set[str] = set()
     ctes: set[str] = set()
     everything = opaque = False
+    constants: set[str] = set()
+    models: list[str] = []
     for node in nodes(parsed):
         kind = node.get("type")
         if kind == "COLUMN_REF":
@@ -150,13 +162,48 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
             path = [part for part in (node["catalog_name"], node["schema_name"], node["table_name"]) if part]
             relations[".".join(ident(part) for part in path)] = None
         elif kind == "TABLE_FUNCTION":
-            opaque = True
+            predicted = _predicted(node)
+            opaque = opaque or predicted is None
+            if predicted is not None:
+                models.append(predicted[0])
+                relations[predicted[1]] = None
+        elif node.get("class") == "CONSTANT":
+            constants.add(_constant(node))
         elif kind == "FUNCTION":
             functions.add(node["function_name"].lower())
         if isinstance(node.get("cte_map"), dict):
             ctes.update(entry["key"].lower() for entry in node["cte_map"]["map"])
     own = tuple(relation for relation in relations if relation.strip('"').lower() not in ctes)
-    return Reads(frozenset(names), frozenset(alone), everything, own, frozenset(functions), opaque)
+    texts = frozenset(constants - {""})
+    return Reads(
+        frozenset(names), frozenset(alone), everything, own, frozenset(functions), opaque, (), texts, tuple(models)
+    )
+
+
+def _predicted(node: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the model and the relation of a call of predict that names both; None for any other table function."""
+    call = node["function"]
+    # DuckDB 2.0 has named arguments, 1.5 a list of children.
+    arguments = call.get("children") or [argument["expression"] for argument in call.get("arguments", [])]
+    if call.get("function_name", "").lower() != "predict" or len(arguments) != 2:
+        return None
+    relation = arguments[1]
+    name = _string(arguments[0]) if arguments[0].get("class") == "CONSTANT" else None
+    if name is None:
+        return None
+    if relation.get("class") == "COLUMN_REF":
+        return name, ".".join(ident(part) for part in relation["column_names"])
+    text = _string(relation) if relation.get("class") == "CONSTANT" else None
+    return (name, text) if text is not None and not text.lstrip().startswith("(") else None
+
+
+def _constant(node: dict[str, Any]) -> str:
+    """Return a constant as text; empty where it is neither a string nor a number."""
+    text = _string(node)
+    if text is not None:
+        return text
+    value = node["literal"].get("text") if "literal" in node else node.get("value", {}).get("value")
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +215,7 @@ class Constant:
 
 
 def answers(con: duckdb.DuckDBPyConnection, query: str, column: int = 0) -> list[Constant]:
-    """Return the string literals that column `column` of a SELECT answers: THEN and ELSE of a CASE, or itself."""
+    """Return the string literals that column `column` of a SELECT answers: of a CASE, of a list, or itself."""
     parsed = tree(con, query)
     if parsed is None:
         return []
@@ -181,6 +228,8 @@ def answers(con: duckdb.DuckDBPyConnection, query: str, column: int = 0) -> list
         node = todo.pop(0)
         if node.get("class") == "CASE":
             todo += [check["then_expr"] for check in node["case_checks"]] + [node["else_expr"]]
+        elif node.get("class") == "FUNCTION" and node.get("function_name") == "list_value":
+            todo += node.get("children") or [given["expression"] for given in node.get("arguments", [])]
         elif node.get("class") == "CONSTANT":
             text = _string(node)
             if text is not None and node["query_location"] < len(query.encode()):

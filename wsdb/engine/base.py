@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from wsdb.catalog.snapshot import StoredMatrix
 from wsdb.core.lf import LabelingFunction
-from wsdb.core.matrix import VotePatterns
+from wsdb.core.matrix import KeyedVotes, RowVotes
+from wsdb.core.payload import Primitive
 from wsdb.core.span import Span
 from wsdb.core.task import Task
-from wsdb.engine.matrix import FusedScanError, MatrixRun
+from wsdb.engine.matrix import MatrixRun
+from wsdb.engine.scan import FusedScanError
+from wsdb.engine.sparse import SparseRun
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import TaskFacts
 from wsdb.planner.steps import LabelMatrix, Pack
@@ -51,7 +55,9 @@ class Engine(Protocol):
     def check_task(self, task: Task, at: Statement) -> Task:
         """Return the task with its names resolved."""
 
-    def check_lf(self, lf: LabelingFunction, task: Task, at: Statement) -> LabelingFunction:
+    def check_lf(
+        self, lf: LabelingFunction, task: Task, at: Statement, primitives: Sequence[Primitive] = ()
+    ) -> LabelingFunction:
         """Return the labeling function with its body bound."""
 
     def columns(self, relation: str, at: Statement | None = None, what: str = "relation") -> Columns:
@@ -60,8 +66,26 @@ class Engine(Protocol):
     def describe(self, query: str, span: Span | None, what: str) -> Columns:
         """Return the (name, type) columns of a SELECT of the user's."""
 
-    def inspect(self, task: Task, lfs: Sequence[LabelingFunction]) -> TaskFacts:
-        """Return what the planner needs to know of the task's relation."""
+    def materialise(self, primitive: Primitive) -> int:
+        """Compute a primitive into its table, and return its number of rows."""
+
+    def inspect(
+        self,
+        task: Task,
+        lfs: Sequence[LabelingFunction],
+        stored: StoredMatrix | None,
+        primitives: Mapping[Primitive, str | None] = ...,
+        served: Mapping[str, str] = ...,
+    ) -> TaskFacts:
+        """Return what the planner needs to know of the task's relation, compared with the stored label matrix."""
+
+    def hash_probe(self) -> str:
+        """Return what the engine's hash function answers for a few values; stored row hashes are good for it alone."""
+
+    def texts_of(
+        self, task: Task, lfs: Sequence[LabelingFunction], primitives: Sequence[Primitive]
+    ) -> dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]]:
+        """Return what the text of each SQL labeling function reads: columns, constants and primitives."""
 
     def relations_of(self, query: str) -> tuple[str, ...]:
         """Return the SQL names of the relations a SELECT reads."""
@@ -69,14 +93,25 @@ class Engine(Protocol):
     def rows_hash(self, source: str, columns: Sequence[str]) -> str:
         """Return the hash of some columns of a relation, whatever the order of its rows."""
 
-    def run_matrix(self, step: LabelMatrix, progress: Callable[[str], None]) -> tuple[MatrixRun, dict[str, int]]:
-        """Bring a stored label matrix up to date; return the run and the votes of each computed column."""
+    def run_matrix(
+        self, step: LabelMatrix, progress: Callable[[str, int, int], None]
+    ) -> tuple[MatrixRun | SparseRun, dict[str, int]]:
+        """Bring a stored label matrix up to date; return the run and the votes of each column."""
 
     def isolate(self, failure: FusedScanError) -> None:
         """Find why a fused scan failed; the next run computes apart what works apart."""
 
-    def count_patterns(self, step: Pack) -> VotePatterns:
-        """Return the vote patterns of a stored label matrix."""
+    def votes(self, step: Pack) -> RowVotes:
+        """Return the votes of a stored label matrix with the split and gold label of their rows."""
+
+    def has_sets(self, step: Pack) -> bool:
+        """Return whether some vote on a task is for one of several labels."""
+
+    def has_confidence(self, lf: LabelingFunction) -> bool:
+        """Return whether a labeling function says how sure its votes are."""
+
+    def keyed_votes(self, steps: Sequence[Pack]) -> KeyedVotes:
+        """Return the votes of label matrices over the same rows, row by row in the order of their keys."""
 
     def batches(self, query: str, rows: int = ...) -> Iterator[pa.RecordBatch]:
         """Return the rows of a query in Arrow batches of at most `rows`."""
@@ -86,6 +121,12 @@ class Engine(Protocol):
 
     def run(self, statement: str) -> None:
         """Execute one statement for what it does."""
+
+    def relation(self, table: pa.Table) -> Any:
+        """Return an Arrow table as a relation of the engine's connection."""
+
+    def store(self, name: str, table: pa.Table) -> None:
+        """Write an Arrow table as a table of schema wsdb."""
 
     def register(self, name: str, function: Callable[..., Any], result: str) -> None:
         """Make a Python function of Arrow arrays callable in SQL."""

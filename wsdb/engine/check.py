@@ -10,14 +10,16 @@ import duckdb
 
 from wsdb.core.errors import DataError, SpecError, did_you_mean
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
+from wsdb.core.payload import POS
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, idents, shown_row
-from wsdb.core.task import MAX_LABELS, Task
+from wsdb.core.task import MAX_LABELS, Task, unknown_label
 from wsdb.engine.analyze import answers
-from wsdb.engine.compile import guarded, key_columns
+from wsdb.engine.compile import CONFIDENCE, guarded, key_columns
+from wsdb.engine.elements import refuse_spans, whole_rows
 from wsdb.engine.located import located
+from wsdb.engine.partial import KINDS
 from wsdb.engine.udf import load
-from wsdb.parser.grammar_create import unknown_label
 from wsdb.parser.statements import Statement
 
 Columns = list[tuple[str, str]]
@@ -128,8 +130,14 @@ def _labels(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> tuple[
     return tuple(label for (label,) in found)
 
 
-def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, at: Statement) -> LabelingFunction:
+def check_lf(
+    con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, at: Statement, joins: str = ""
+) -> LabelingFunction:
     """Return the labeling function with its names resolved, after DuckDB has bound its body.
+
+    Parameters
+    ----------
+    joins : SQL of the joins of the primitives that a row body names
 
     Raises
     ------
@@ -144,7 +152,7 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
         case VoteWhen(label, predicate):
             if label not in task.labels:
                 raise unknown_label(task, label, lf.name).at(at.spans.get("label", at.at("labels")))
-            kind = _row_type(con, lf, task, predicate, span)
+            kind = _row_type(con, lf, task, predicate, span, joins)
             if kind not in ("BOOLEAN", '"NULL"'):
                 raise SpecError(
                     "WS313",
@@ -153,8 +161,8 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
                     hint="compare it: … > 0",
                 )
         case Expression(sql):
-            kind = _row_type(con, lf, task, sql, span)
-            if not kind.startswith(STRINGS) and kind != '"NULL"':
+            kind = _row_type(con, lf, task, sql, span, joins)
+            if not _is_label(kind, task):
                 raise SpecError(
                     "WS313",
                     f"{what} returns {kind}; labels are strings and NULL is abstain",
@@ -165,6 +173,17 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
         case Select(sql):
             columns = describe(con, f"SELECT * FROM (\n{sql}\n)", span, what)
             names = [name for name, _ in columns]
+            whole = whole_rows(sql, columns, task)
+            if whole is not None:
+                if whole.spans:
+                    refuse_spans(task, span, what)
+                if whole.listed:
+                    _check_answers(con, sql, 0, lf, task, span, len(names) - 1)
+                check_lf(con, replace(lf, body=whole.body), task, at)
+                return lf
+            if CONFIDENCE in (name.lower() for name in names):
+                _refuse_confidence(task, span, what)
+                names = [name for name in names if name.lower() != CONFIDENCE]
             if len(names) != len(task.keys) + 1:
                 raise SpecError(
                     "WS313",
@@ -173,7 +192,7 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
                     span=span,
                 )
             _, label = key_columns(lf, task, names)
-            if not dict(columns)[label].startswith(STRINGS):
+            if not (_is_label(dict(columns)[label], task) or _is_set(dict(columns)[label], task)):
                 raise SpecError(
                     "WS313",
                     f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings and NULL is abstain',
@@ -189,8 +208,32 @@ def check_lf(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, a
             return replace(lf, columns=has_columns(wanted, columns, task.relation, lambda name: place))
         case Votes() as body:
             _refuse_guard(lf, span, what)
+            if body.confidence is not None:
+                _refuse_confidence(task, span, what)
             return replace(lf, body=_check_votes(con, body, task, at, what))
     return lf
+
+
+def _is_label(kind: str, task: Task) -> bool:
+    """Return whether a SQL type can hold a vote: a string, NULL, and for a bitvector a list of strings."""
+    if task.kind == "bitvector" and kind.endswith("[]"):
+        kind = kind.removesuffix("[]")
+    return (kind.startswith(STRINGS) and not kind.endswith("[]")) or kind in ('"NULL"', "INTEGER[]", "NULL[]")
+
+
+def _is_set(kind: str, task: Task) -> bool:
+    """Return whether a SQL type holds votes for one of several labels: a list of strings on a task about rows."""
+    return task.kind in KINDS and task.keys[-1].lower() != POS and kind.startswith(STRINGS) and kind.endswith("[]")
+
+
+def _refuse_confidence(task: Task, span: Span | None, what: str) -> None:
+    if task.kind in ("bitvector", "select") or task.keys[-1].lower() == POS:
+        raise SpecError(
+            "WS313",
+            f'{what} gives a confidence; votes on labels of task "{task.name}" are read without one',
+            span=span,
+            hint="leave out the votes that are not sure; rows of BINARY, MULTICLASS and ORDINAL tasks read it",
+        )
 
 
 def _refuse_guard(lf: LabelingFunction, span: Span | None, what: str) -> None:
@@ -198,9 +241,11 @@ def _refuse_guard(lf: LabelingFunction, span: Span | None, what: str) -> None:
         raise SpecError("WS307", f"{what}: on_error = 'abstain' is for row and python bodies", span=span)
 
 
-def _row_type(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, sql: str, span: Span | None) -> str:
+def _row_type(
+    con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, sql: str, span: Span | None, joins: str
+) -> str:
     """Return the type of a row body. It is bound next to the keys, as in the fused scan."""
-    query = f"SELECT {idents(task.keys)}, {guarded(sql, lf)} AS label FROM {task.relation}"
+    query = f"SELECT {idents(task.keys)}, {guarded(sql, lf)} AS label FROM {task.relation}{joins}"
     try:
         return describe(con, query, span, f'labeling function "{lf.name}"')[-1][1]
     except SpecError as error:
@@ -232,7 +277,7 @@ def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: St
     span, place = at.at("vote column"), partial(at.at_name, "vote column")
     given = has_columns(body.keys, columns, body.relation, place)
     (label,) = has_columns((body.label,), columns, body.relation, place)
-    if not dict(columns)[label].startswith(STRINGS):
+    if not (_is_label(dict(columns)[label], task) or _is_set(dict(columns)[label], task)):
         kind = dict(columns)[label]
         raise SpecError("WS313", f'{what}: column "{label}" is {kind}; labels are strings', span=place(label))
     n_keys = len(task.keys)

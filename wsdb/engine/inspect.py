@@ -2,56 +2,229 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from uuid import uuid4
+
 import duckdb
 
-from wsdb.catalog.fingerprint import data_hash, digest
+from wsdb.catalog.fingerprint import digest, votes_hash
+from wsdb.catalog.snapshot import StoredMatrix
 from wsdb.core.errors import DataError, SpecError
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
+from wsdb.core.payload import Primitive, primitives_of
+from wsdb.core.rowsql import gold_is_own, gold_select
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
 from wsdb.engine.analyze import Reads, functions, reads
 from wsdb.engine.check import describe, relation_columns
+from wsdb.engine.compile import key_columns
+from wsdb.engine.elements import of_elements
+from wsdb.engine.inline import inlined
+from wsdb.engine.match import Kernel, kernels_of
+from wsdb.engine.rows import MANY, changed_columns, changes, column_hashes, delta_name, fingerprint, joins_of, probe
 from wsdb.engine.udf import source_of
+from wsdb.planner.columns import inline
 from wsdb.planner.facts import LFFacts, TaskFacts
 
 
 class Inspector:
-    """Reads facts off one connection; relations that several labeling functions share are hashed once."""
+    """Reads facts off one connection; relations that several labeling functions share are hashed once.
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+    Parameters
+    ----------
+    table : the full SQL name of something in schema wsdb
+    primitives : those that labeling functions may read, each with the hash of what it was computed from
+    served : by lower-cased name of a model or task, the version that predict answers with
+
+    Attributes
+    ----------
+    kernels : after `task`, those of the labeling functions whose predicates can leave SQL
+    """
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        table: Callable[[str], str],
+        primitives: Mapping[Primitive, str | None] | None = None,
+        served: Mapping[str, str] | None = None,
+    ) -> None:
         self._con = con
+        self._table = table
+        self._primitives = primitives or {}
+        self._served = served or {}
+        self.kernels: dict[LabelingFunction, Kernel] = {}
         self._relations: dict[str, str] = {}
         self._functions = functions(con)
 
-    def task(self, task: Task, lfs: list[LabelingFunction]) -> TaskFacts:
+    def task(self, task: Task, lfs: list[LabelingFunction], stored: StoredMatrix | None) -> TaskFacts:
         """Return the facts of a task.
+
+        Parameters
+        ----------
+        stored : what is known of the stored label matrix
 
         Raises
         ------
         DataError
             WS402 where its relation, or a body, no longer fits what was declared.
         """
-        columns = self._columns(task)
+        types, stale = self._columns(task), self._stale(lfs)
+        columns, matrix = list(types), self._table(f"matrix_{task.name}")
         together = self._bind_together(lfs, task)
-        known = {lf.name: self._reads(lf, task, together) for lf in lfs if lf.enabled}
-        by_lf = {lf.name: self._own(lf, task, known[lf.name], columns) for lf in lfs if lf.enabled}
-        wanted = [name for name in columns if any(name in own for own in by_lf.values())]
-        hashes = self._hash_columns(task, wanted)
-        facts = {}
-        for lf in lfs:
-            if not lf.enabled:
-                continue
-            sources = self._sources(lf)
-            parts = self._input_parts(lf, task, known[lf.name], columns)
-            own = [f"{name}={hashes[name]}" for name in by_lf[lf.name]]
-            hashed = None if parts is None else digest(data_hash(lf), *task.labels, *own, *parts, *sources)
-            looks_up = isinstance(lf.body, VoteWhen | Expression) and len(known[lf.name].relations) > 1
-            facts[lf.name] = LFFacts(by_lf[lf.name], hashed, sources, looks_up)
-        return TaskFacts(int(hashes["#"]), digest(*task.keys, *task.labels, hashes["#"], hashes["key"]), facts)
+        facts = {lf.name: self._lf(lf, task, types, together) for lf in lfs if lf.enabled}
+        facts |= self._kernels(lfs, task, types, facts)
+        read = {name for known in facts.values() for name in known.reads}
+        if task.split is not None:
+            read.add(task.split.column)
+        if task.gold is not None and gold_is_own(task):
+            read.add(task.gold.column)
+        low = {key.lower() for key in task.keys}
+        wanted = tuple(name for name in columns if name in read and name.lower() not in low)
+        gold = self._gold(task)
+        if stored is None or stored.hash_probe != probe(self._con) or not set(stored.row_columns) <= set(columns):
+            n_rows, (hashed,) = fingerprint(self._con, task, wanted)
+            each = column_hashes(self._con, task, wanted)
+            return TaskFacts(n_rows, hashed, facts, wanted, None, False, gold, each, stale)
+        n_rows, hashes = fingerprint(
+            self._con, task, stored.row_columns, *([wanted] if wanted != stored.row_columns else [])
+        )
+        if hashes[0] == stored.rows_hash:
+            same = wanted == stored.row_columns
+            kept = stored.column_hashes if same else column_hashes(self._con, task, wanted)
+            return TaskFacts(n_rows, hashes[-1], facts, wanted, None, True, gold, kept, stale)
+        found = changes(self._con, task, stored, matrix, n_rows)
+        if found is None:
+            each = column_hashes(self._con, task, wanted)
+            return TaskFacts(n_rows, hashes[-1], facts, wanted, None, False, gold, each, stale)
+        if found.added or found.removed:
+            queries = [lf for lf in lfs if lf.enabled and facts[lf.name].inlined is None]
+            facts |= {lf.name: replace(facts[lf.name], moved=True) for lf in queries if self._moved(lf, task)}
+        others = changed_columns(self._con, task, stored, found)
+        if others is not None:
+            found = replace(found, columns=others)
+        # Where few rows changed, reading all of them for these hashes would cost more than they can save.
+        most = found.touched + found.removed > MANY * max(n_rows, stored.n_rows)
+        kept = column_hashes(self._con, task, wanted) if most else ()
+        return TaskFacts(n_rows, hashes[-1], facts, wanted, found, True, gold, kept, stale)
 
-    def _columns(self, task: Task) -> list[str]:
+    def _lf(self, lf: LabelingFunction, task: Task, types: dict[str, str], together: bool) -> LFFacts:
+        """Return the facts of one labeling function."""
+        columns = list(types)
+        known = self._reads(lf, task, together)
+        expression = None
+        lists = task.kind == "bitvector" or lf.scope in ("relation", "votes")
+        listed = lists and self._listed(lf, task)
+        if isinstance(lf.body, Select) and (task.kind == "bitvector" or not listed):
+            expression = inlined(self._con, lf.body.sql, task, columns, self._functions.aggregates)
+            if expression is not None:
+                lf = replace(lf, body=Expression(expression))
+                known = reads(self._con, f"SELECT (\n{expression}\n) FROM {task.relation}", self._functions)
+        sources = self._sources(lf)
+        parts = self._input_parts(lf, task, known, columns)
+        own = self._own(lf, task, known, columns)
+        how = (task.multilabel_absent,) if task.kind == "bitvector" else ()
+        about = (votes_hash(lf), *task.keys, *task.labels, *how)
+        hashed = None if parts is None else digest(*about, *own, *parts, *sources)
+        used = self._read_by(lf)
+        joined = primitives_of(lf, list(self._primitives))
+        if hashed is not None:  # by what they are made from: they may have to be computed before they can be read
+            hashed = digest(hashed, *(self._made_from(one) for one in used)) if used else hashed
+        looks_up = isinstance(lf.body, VoteWhen | Expression) and len(known.relations) > 1 + len(joined)
+        names = tuple(one.name for one in joined)
+        return LFFacts(own, hashed, sources, looks_up, expression, listed=listed, primitives=names)
+
+    def _listed(self, lf: LabelingFunction, task: Task) -> bool:
+        """Return whether the votes of a labeling function are lists of labels."""
+        if isinstance(lf.body, Votes):
+            types = dict(relation_columns(self._con, lf.body.relation, None, f'labeling function "{lf.name}"'))
+            return types[lf.body.label].endswith("[]")
+        lf, _ = of_elements(self._con, lf, task)
+        query = self._query(lf, task)
+        if query is None or isinstance(lf.body, VoteWhen):
+            return False
+        columns = describe(self._con, query, None, f'labeling function "{lf.name}"')
+        label = key_columns(lf, task, [name for name, _ in columns])[1]
+        return dict(columns)[label].endswith("[]")
+
+    def _moved(self, lf: LabelingFunction, task: Task) -> bool:
+        """Return whether a relation or vote labeling function names keys that came to the relation or left it."""
+        if isinstance(lf.body, Votes):
+            relation, keys, given = lf.body.relation, task.keys, list(lf.body.keys)
+        elif isinstance(lf.body, Select):
+            names = [name for name, _ in describe(self._con, f"SELECT * FROM (\n{lf.body.sql}\n)", None, "keys")]
+            whole = of_elements(self._con, lf, task)[0] is not lf
+            keys = task.keys[:-1] if whole else task.keys
+            given = names[: len(keys)] if whole else key_columns(lf, task, names)[0]
+            relation = f"(\n{lf.body.sql}\n)"
+        else:
+            return False
+        named = ", ".join(f"{ident(own)} AS {ident(key)}" for own, key in zip(given, keys, strict=True))
+        query = f"SELECT 1 FROM (SELECT {named} FROM {relation}) SEMI JOIN {delta_name(task)} USING ({idents(keys)})"
+        return bool(self._con.execute(f"{query} LIMIT 1").fetchall())
+
+    def _kernels(
+        self, lfs: list[LabelingFunction], task: Task, types: dict[str, str], facts: dict[str, LFFacts]
+    ) -> dict[str, LFFacts]:
+        """Return the facts of those labeling functions whose predicates can leave SQL, with the predicates."""
+        if task.kind == "bitvector":  # whose columns are not labeling functions
+            return {}
+        able = [inline(lf, facts[lf.name]) for lf in lfs if lf.enabled and facts[lf.name].definition_hash is not None]
+        able = [lf for lf in able if lf.scope == "row"]
+        found = {}
+        for lf, kernel in zip(able, kernels_of(self._con, able, task, types), strict=True):
+            if kernel is not None:
+                self.kernels[lf] = kernel
+                texts = kernel.predicates
+                found[lf.name] = replace(facts[lf.name], predicates=texts, cost=cost(texts))
+        return found
+
+    def _joins(self, lf: LabelingFunction, task: Task) -> str:
+        names = [one.name for one in primitives_of(lf, list(self._primitives))]
+        return joins_of(task, names, self._table)
+
+    def _stale(self, lfs: list[LabelingFunction]) -> tuple[tuple[Primitive, str], ...]:
+        """Return the primitives that labeling functions read and whose inputs have changed, with the new hash."""
+        used = {one for lf in lfs if lf.enabled for one in self._read_by(lf)}
+        now = {one: self._made_from(one) for one in self._primitives if one in used}
+        return tuple((one, hashed) for one, hashed in now.items() if hashed != self._primitives[one])
+
+    def _read_by(self, lf: LabelingFunction) -> tuple[Primitive, ...]:
+        """Return the primitives that a labeling function reads: by column in a row body, by view in a query."""
+        own = primitives_of(lf, list(self._primitives))
+        body = lf.body
+        sql = (
+            body.sql
+            if isinstance(body, Select | Expression)
+            else body.predicate
+            if isinstance(body, VoteWhen)
+            else None
+        )
+        if sql is None or not self._primitives:
+            return own
+        found = reads(self._con, sql if isinstance(body, Select) else f"SELECT (\n{sql}\n)", self._functions)
+        views = {_bare(relation).rpartition(".")[2] for relation in found.relations}
+        return (*own, *(one for one in self._primitives if one not in own and one.name.lower() in views))
+
+    def _made_from(self, primitive: Primitive) -> str:
+        """Return the hash of what a primitive is made from."""
+        known = reads(self._con, primitive.sql, self._functions)
+        if known.opaque or known.volatile(self._functions, []):
+            return digest("always", uuid4().hex)
+        return digest(primitive.sql, *map(self._hash_relation, known.relations), *known.macros)
+
+    def _gold(self, task: Task) -> str:
+        """Return the hash of a gold relation apart from the task's; empty without one."""
+        if task.gold is None or gold_is_own(task):
+            return ""
+        row = self._con.execute(
+            f"SELECT count(*), bit_xor(hash(__gold)), sum(hash(__gold)::HUGEINT) FROM ({gold_select(task)}) AS __gold"
+        ).fetchall()[0]
+        return digest(*row)
+
+    def _columns(self, task: Task) -> dict[str, str]:
         try:
-            columns = [name for name, _ in relation_columns(self._con, task.relation, None, f'task "{task.name}"')]
+            columns = dict(relation_columns(self._con, task.relation, None, f'task "{task.name}"'))
         except SpecError as error:
             raise DataError(
                 "WS402",
@@ -72,19 +245,21 @@ class Inspector:
         """Return a SELECT that reads what a SQL body reads; None for a body without SQL of its own."""
         match lf.body:
             case VoteWhen(_, sql) | Expression(sql):
-                return f"SELECT {idents(task.keys)}, (\n{sql}\n) AS label FROM {task.relation}"
+                return f"SELECT {idents(task.keys)}, (\n{sql}\n) AS label FROM {task.relation}{self._joins(lf, task)}"
             case Select(sql):
                 return f"SELECT * FROM (\n{sql}\n)"
-            case Python() | Votes():
+            case _:
                 return None
 
     def _bind_together(self, lfs: list[LabelingFunction], task: Task) -> bool:
         """Return whether all row bodies still bind, in one SELECT; where they do not, each is bound to say which."""
         bodies = [lf.body for lf in lfs if lf.enabled and isinstance(lf.body, VoteWhen | Expression)]
+        names = dict.fromkeys(one.name for lf in lfs for one in primitives_of(lf, list(self._primitives)))
         texts = [body.predicate if isinstance(body, VoteWhen) else body.sql for body in bodies]
         selected = ", ".join([idents(task.keys), *(f"(\n{text}\n) AS __{at}" for at, text in enumerate(texts))])
         try:
-            self._con.execute(f"DESCRIBE SELECT {selected} FROM {task.relation}").fetchall()
+            joins = joins_of(task, names, self._table)
+            self._con.execute(f"DESCRIBE SELECT {selected} FROM {task.relation}{joins}").fetchall()
         except duckdb.Error:
             return False
         return True
@@ -106,7 +281,7 @@ class Inspector:
         body = lf.body
         if isinstance(body, VoteWhen | Expression):  # without the keys, which every LF is bound next to
             sql = body.predicate if isinstance(body, VoteWhen) else body.sql
-            return reads(self._con, f"SELECT (\n{sql}\n) FROM {task.relation}", self._functions)
+            return reads(self._con, f"SELECT (\n{sql}\n) FROM {task.relation}{self._joins(lf, task)}", self._functions)
         return reads(self._con, body.sql if isinstance(body, Select) else query, self._functions)
 
     def _own(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> tuple[str, ...]:
@@ -127,14 +302,6 @@ class Inspector:
             case _:
                 return known.of(columns, task.relation)
 
-    def _hash_columns(self, task: Task, columns: list[str]) -> dict[str, str]:
-        """Return the row count (#), the hash of the keys and of each column, in one scan."""
-        keys = idents(task.keys)
-        parts = [f"bit_xor(hash({keys}))"]
-        parts += ["0" if name in task.keys else f"bit_xor(hash({keys}, {ident(name)}))" for name in columns]
-        row = self._con.execute(f"SELECT count(*), {', '.join(parts)} FROM {task.relation}").fetchall()[0]
-        return {"#": str(row[0]), "key": str(row[1]), **dict(zip(columns, map(str, row[2:]), strict=True))}
-
     def _input_parts(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> list[str] | None:
         """Return the hashes of what a labeling function reads besides its row; None where that cannot be hashed."""
         match lf.body:
@@ -146,8 +313,12 @@ class Inspector:
                 if known.opaque or known.volatile(self._functions, [] if isinstance(lf.body, Select) else columns):
                     return None
                 own = _bare(task.relation)  # a row body reads columns of it, which are hashed one by one
+                made = {_bare(self._table(f"primitive_{one.name}")) for one in self._primitives}
+                made |= {one.name.lower() for one in self._read_by(lf)}
                 others = [name for name in known.relations if isinstance(lf.body, Select) or _bare(name) != own]
-                return [*map(self._hash_relation, others), *known.macros]
+                others = [name for name in others if _bare(name) not in made]
+                models = [f"{name}: {self._served.get(name.lower(), 'none')}" for name in known.models]
+                return [*map(self._hash_relation, others), *known.macros, *models]
 
     def _hash_relation(self, relation: str) -> str:
         """Return the hash of a whole relation, whatever the order of its rows."""
@@ -183,6 +354,11 @@ class Inspector:
             f"SELECT count(*), bit_xor(hash({names})), sum(hash({names})::HUGEINT) FROM {source}"
         ).fetchall()[0]
         return digest(source, names, *row)
+
+
+def cost(predicates: tuple[str, ...]) -> float:
+    """Return about how many microseconds a row DuckDB takes for predicates: a regular expression is the dear one."""
+    return sum(1.5 if "regexp" in text or "~" in text else 0.3 for text in predicates)
 
 
 def _plain(error: SpecError) -> str:

@@ -15,7 +15,9 @@ from wsdb.engine.udf import raised
 from wsdb.planner.steps import Column
 
 
-def isolate(con: duckdb.DuckDBPyConnection, task: Task, columns: Sequence[Column]) -> list[list[Column]]:
+def isolate(
+    con: duckdb.DuckDBPyConnection, task: Task, columns: Sequence[Column], joins: str = ""
+) -> list[list[Column]]:
     """Return the columns in groups whose scans succeed; python labeling functions report their own rows.
 
     Two labeling functions that work alone can fail in one SELECT, because DuckDB shares a subexpression across a
@@ -26,48 +28,50 @@ def isolate(con: duckdb.DuckDBPyConnection, task: Task, columns: Sequence[Column
     DataError
         WS405 where one fails alone: its name, the count of its rows and one of them.
     """
-    if _works(con, task, columns):
+    if _works(con, task, columns, joins):
         return [list(columns)]
     if len(columns) == 1:
-        raise _failing(con, task, columns[0].lf)
+        raise _failing(con, task, columns[0].lf, joins)
     half = len(columns) // 2
-    return isolate(con, task, columns[:half]) + isolate(con, task, columns[half:])
+    return isolate(con, task, columns[:half], joins) + isolate(con, task, columns[half:], joins)
 
 
-def _works(con: duckdb.DuckDBPyConnection, task: Task, columns: Sequence[Column]) -> bool:
+def _works(con: duckdb.DuckDBPyConnection, task: Task, columns: Sequence[Column], joins: str) -> bool:
     plain = [column for column in columns if column.lf.scope == "row"]
     if not plain:
         return True
     largest = ", ".join(f"max({ident(column.name)})" for column in plain)
     try:
-        con.execute(f"SELECT {largest} FROM (\n{sql.fused_select(plain, task, {})}\n)").fetchall()
+        con.execute(f"SELECT {largest} FROM (\n{sql.fused_select(plain, task, {}, joins=joins)}\n)").fetchall()
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error:
         return False
     return True
 
 
-def _failing(con: duckdb.DuckDBPyConnection, task: Task, lf: LabelingFunction) -> DataError:
+def _failing(con: duckdb.DuckDBPyConnection, task: Task, lf: LabelingFunction, joins: str) -> DataError:
     """Return the error of a row labeling function that fails alone."""
     assert isinstance(lf.body, VoteWhen | Expression)
     body = lf.body.predicate if isinstance(lf.body, VoteWhen) else lf.body.sql
-    keys = idents(task.keys)
+    keys, source = idents(task.keys), f"{task.relation}{joins}"
     # TRY gives NULL where its argument fails; coalesce keeps apart the rows where the body itself is NULL.
     fails = f"TRY(coalesce(CAST((\n{body}\n) AS VARCHAR), '')) IS NULL"
     try:
-        (count,) = con.execute(f"SELECT count(*) FROM {task.relation} WHERE {fails}").fetchall()[0]
-        row = con.execute(f"SELECT {keys} FROM {task.relation} WHERE {fails} ORDER BY {keys} LIMIT 1").fetchall()[0]
+        (count,) = con.execute(f"SELECT count(*) FROM {source} WHERE {fails}").fetchall()[0]
+        row = con.execute(f"SELECT {keys} FROM {source} WHERE {fails} ORDER BY {keys} LIMIT 1").fetchall()[0]
     except duckdb.Error:  # TRY takes no subqueries
-        count, row = None, _first_failing(con, task, body)
-    text = _message(con, task, body, row)
+        count, row = None, _first_failing(con, task, body, joins)
+    text = _message(con, task, body, row, joins)
     return raised(lf, count, dict(zip(task.keys, row, strict=True)), text)
 
 
-def _message(con: duckdb.DuckDBPyConnection, task: Task, body: str, row: tuple[object, ...]) -> str:
+def _message(con: duckdb.DuckDBPyConnection, task: Task, body: str, row: tuple[object, ...], joins: str) -> str:
     """Return what DuckDB says of the body on one row."""
     same = " AND ".join(f"{ident(key)} = ?" for key in task.keys)
     try:
         con.execute(
-            f"SELECT (\n{body}\n) FROM (SELECT * FROM {task.relation} WHERE {same}) AS {_alias(task)}",
+            f"SELECT (\n{body}\n) FROM (SELECT * FROM {task.relation} WHERE {same}) AS {_alias(task)}{joins}",
             list(row),
         ).fetchall()
     except duckdb.Error as error:
@@ -75,14 +79,14 @@ def _message(con: duckdb.DuckDBPyConnection, task: Task, body: str, row: tuple[o
     return "the error does not come back on this row alone"
 
 
-def _first_failing(con: duckdb.DuckDBPyConnection, task: Task, body: str) -> tuple[object, ...]:
+def _first_failing(con: duckdb.DuckDBPyConnection, task: Task, body: str, joins: str) -> tuple[object, ...]:
     """Return the key of the first row, by key, at which the body fails: found by halving the number of rows read."""
     keys = idents(task.keys)
     (most,) = con.execute(f"SELECT count(*) FROM {task.relation}").fetchall()[0]
     low, high = 0, most  # the body works on the first `low` rows and fails on the first `high`
     while high - low > 1:
         middle = (low + high) // 2
-        part = f"(SELECT * FROM {task.relation} ORDER BY {keys} LIMIT {middle}) AS {_alias(task)}"
+        part = f"(SELECT * FROM {task.relation} ORDER BY {keys} LIMIT {middle}) AS {_alias(task)}{joins}"
         try:
             con.execute(f"SELECT max(label) FROM (SELECT (\n{body}\n) AS label FROM {part})").fetchall()
             low = middle

@@ -113,7 +113,7 @@ class PythonLF:
     function: BatchFunction
     failed: int = 0
     first: tuple[dict[str, Any], str] | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
     type: pa.DataType = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class PythonLF:
         batch = pa.RecordBatch.from_struct_array(_whole(rows))
         try:
             return self.codes(self.function(batch), batch.num_rows)
-        except DataError as error:
+        except (DataError, KeyboardInterrupt) as error:
             self.error = self.error or error
             raise
         except Exception:
@@ -135,7 +135,7 @@ class PythonLF:
         for at in range(batch.num_rows):
             try:
                 parts.append(self.codes(self.function(batch.slice(at, 1)), 1))
-            except DataError as error:
+            except (DataError, KeyboardInterrupt) as error:
                 self.error = self.error or error
                 raise
             except Exception as error:

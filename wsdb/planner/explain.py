@@ -13,10 +13,11 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a step did: rows out and seconds, its inputs not counted; None where the step does not know its rows."""
+    """What a step did: rows out, seconds and bytes, its inputs not counted; None where the step does not know."""
 
     rows: int | None
     seconds: float
+    bytes: int | None = None
 
 
 def explain(step: Step, profiles: Mapping[int, Profile] | None = None) -> list[str]:
@@ -34,6 +35,7 @@ def explain(step: Step, profiles: Mapping[int, Profile] | None = None) -> list[s
             profile = profiles[id(at)]
             text += "" if profile.rows is None else f" rows={profile.rows}"
             text += f" seconds={profile.seconds:.3f}"
+            text += "" if profile.bytes is None else f" bytes={profile.bytes}"
         lines.append(f"{len(lines) + 1:02d}){'--' * depth}{text}")
         for part in at.inputs:
             visit(part, depth + 1)

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
+from wsdb.core.payload import Primitive
 from wsdb.core.specs import LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
+from wsdb.planner.facts import TaskFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a label matrix that is to be: its labeling function, source, and the hash of its inputs."""
+    """A column of a label matrix that is to be.
+
+    Attributes
+    ----------
+    source : the voter, where a vote relation names several
+    input_hash : of everything its votes depend on but the row
+    bit : of a bitvector task, the label that the column says yes or no to
+    absent : of a bitvector task, whether a label that a vote leaves out is a no
+    listed : whether a vote is a list of labels, not a single one: all that apply, or of which one applies
+    labels : of a bitvector task, all its labels
+    """
 
     name: str
     lf: LabelingFunction
     source: str | None
     input_hash: str
+    bit: str | None = None
+    absent: bool = False
+    listed: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +52,55 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan(Step):
-    """Read these columns of a relation once."""
+class Append(Step):
+    """Rows that are new since the stored label matrix."""
 
-    relation: str
-    columns: tuple[str, ...]
+    rows: int
 
     @property
     def facts(self) -> tuple[tuple[str, object], ...]:
-        return (("relation", self.relation), ("columns", self.columns))
+        return (("new_rows", self.rows),)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescan(Step):
+    """Rows of which a column that votes depend on has another value than in the stored label matrix."""
+
+    rows: int
+
+    @property
+    def facts(self) -> tuple[tuple[str, object], ...]:
+        return (("changed_rows", self.rows),)
+
+
+@dataclass(frozen=True, slots=True)
+class Retract(Step):
+    """Take rows that are gone out of the stored label matrix."""
+
+    rows: int
+
+    @property
+    def facts(self) -> tuple[tuple[str, object], ...]:
+        return (("gone_rows", self.rows),)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan(Step):
+    """Read these columns of a relation once: of all its rows, or of those that `rows` names."""
+
+    relation: str
+    columns: tuple[str, ...]
+    rows: tuple[Step, ...] = ()
+    primitives: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Step, ...]:
+        return self.rows
+
+    @property
+    def facts(self) -> tuple[tuple[str, object], ...]:
+        more = (("primitives", self.primitives),) if self.primitives else ()
+        return (("relation", self.relation), ("columns", self.columns), *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +146,30 @@ class Isolate(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Match(Step):
+    """Compute votes from text predicates outside of SQL, on the Arrow batches of the scan.
+
+    Attributes
+    ----------
+    columns : the columns computed so
+    predicates : the texts of their predicates
+    source : the scan, or the isolated fused scan that it shares with the functions that stay in SQL
+    """
+
+    columns: tuple[Column, ...]
+    predicates: tuple[str, ...]
+    source: Step
+
+    @property
+    def inputs(self) -> tuple[Step, ...]:
+        return (self.source,)
+
+    @property
+    def facts(self) -> tuple[tuple[str, object], ...]:
+        return (("lfs", tuple(column.name for column in self.columns)), ("predicates", self.predicates))
+
+
+@dataclass(frozen=True, slots=True)
 class Scatter(Step):
     """Read the votes of a relation or vote labeling function as (key, vote) and put them into the rows."""
 
@@ -117,25 +198,39 @@ class Reuse(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Materialise(Step):
+    """Compute a primitive that labeling functions read, because what it is made from has changed."""
+
+    primitive: Primitive
+    input_hash: str
+
+    @property
+    def facts(self) -> tuple[tuple[str, object], ...]:
+        return (("primitive", self.primitive.name), ("relation", self.primitive.relation))
+
+
+@dataclass(frozen=True, slots=True)
 class LabelMatrix(Step):
     """Bring the stored label matrix of a task up to date.
 
     Attributes
     ----------
-    write : ``create`` all columns; ``update`` the changed ones in place; ``rewrite`` the table because its set of
+    write : ``create`` all of it; ``update`` rows and columns in place; ``rewrite`` the table because its set of
         columns changes
+    storage : ``wide``, a column for each source, or ``sparse``, a row for each vote
     columns : all columns, in order
+    rows : the relation's rows as they are now
     parts : what computes and what keeps them
-    checked : whether keys of this hash have been found unique before
+    rehash : whether the row hashes must be made anew, because other columns are read
     """
 
     task: Task
     write: str
+    storage: str
     columns: tuple[Column, ...]
-    keys_hash: str
-    n_rows: int
+    rows: TaskFacts
     parts: tuple[Step, ...]
-    checked: bool = False
+    rehash: bool = False
 
     @property
     def inputs(self) -> tuple[Step, ...]:
@@ -143,7 +238,8 @@ class LabelMatrix(Step):
 
     @property
     def facts(self) -> tuple[tuple[str, object], ...]:
-        return (("task", self.task.name), ("write", self.write), ("lfs", len(self.columns)))
+        sparse = (("storage", self.storage),) if self.storage != "wide" else ()
+        return (("task", self.task.name), ("write", self.write), *sparse, ("lfs", len(self.columns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +250,7 @@ class Pack(Step):
     columns: tuple[str, ...]
     words: int
     matrix: Step
+    storage: str = "wide"
 
     @property
     def inputs(self) -> tuple[Step, ...]:
@@ -161,7 +258,8 @@ class Pack(Step):
 
     @property
     def facts(self) -> tuple[tuple[str, object], ...]:
-        return (("columns", len(self.columns)), ("words", self.words))
+        words = (("words", self.words),) if self.storage == "wide" else (("storage", self.storage),)
+        return (("columns", len(self.columns)), *words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +278,31 @@ class Fit(Step):
     @property
     def facts(self) -> tuple[tuple[str, object], ...]:
         return (("task", self.task.name), ("method", self.spec.method))
+
+
+@dataclass(frozen=True, slots=True)
+class JointFit(Step):
+    """Fit one label model for the tasks of a task graph, and store the labels of each.
+
+    Attributes
+    ----------
+    input_hashes : of each task, the hash of everything its labels depend on
+    packs : the votes of each task
+    """
+
+    tasks: tuple[Task, ...]
+    spec: LabelModelSpec
+    graph: TaskGraph
+    input_hashes: tuple[str, ...]
+    packs: tuple[Pack, ...]
+
+    @property
+    def inputs(self) -> tuple[Step, ...]:
+        return self.packs
+
+    @property
+    def facts(self) -> tuple[tuple[str, object], ...]:
+        return (("tasks", tuple(task.name for task in self.tasks)), ("graph", self.graph.name))
 
 
 @dataclass(frozen=True, slots=True)

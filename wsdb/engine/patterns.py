@@ -1,0 +1,85 @@
+"""The vote patterns of a label matrix as a stored table, patched where rows or columns change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from wsdb.core.task import Task
+from wsdb.engine.compile import packed_words
+from wsdb.engine.rows import GOLD, SPLIT
+
+FEW = 0.3
+"""Where more than this share of the rows changed, all patterns are counted anew."""
+
+
+class Patterns:
+    """The stored patterns of one task: split, gold code, packed words and the number of rows.
+
+    Parameters
+    ----------
+    database : the name under which the database is attached
+    table, matrix : full SQL names of the patterns and of the label matrix
+    columns : the vote columns in the order in which they are packed
+    """
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        task: Task,
+        database: str,
+        table: str,
+        matrix: str,
+        columns: Sequence[str],
+    ) -> None:
+        self._con, self._task, self._database = con, task, database
+        self._table, self._matrix = table, matrix
+        self._words = packed_words(columns, len(task.labels))
+
+    def count(self) -> None:
+        """Count all patterns."""
+        self._con.execute(f"CREATE OR REPLACE TABLE {self._table} AS {self._counted('count(*)', self._matrix)}")
+
+    def drop(self) -> None:
+        """Forget the patterns; they are counted when they are asked for."""
+        self._con.execute(f"DROP TABLE IF EXISTS {self._table}")
+
+    def exists(self) -> bool:
+        """Return whether there are stored patterns."""
+        return bool(
+            self._con.execute(
+                "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'wsdb' "
+                "AND lower(table_name) = ?",
+                [self._database, f"patterns_{self._task.name.lower()}"],
+            ).fetchall()
+        )
+
+    def take(self, rows: str, sign: int) -> str:
+        """Return the name of a temporary table of the patterns of some rows, as numbers to add or to take away.
+
+        Parameters
+        ----------
+        rows : SQL condition on rows of the matrix
+        sign : 1 or -1
+        """
+        name = f"__wsdb_patch_{'new' if sign > 0 else 'old'}"
+        source = f"(SELECT * FROM {self._matrix} WHERE {rows})"
+        self._con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {self._counted(f'{sign} * count(*)', source)}")
+        return f"temp.main.{name}"
+
+    def patch(self, *changes: str) -> None:
+        """Add the numbers of temporary tables to the stored patterns and drop those tables."""
+        every = " UNION ALL ".join(f"FROM {name}" for name in (self._table, *changes))
+        names = ", ".join(["split", "gold", *(f"word_{at}" for at in range(len(self._words)))])
+        self._con.execute(
+            f"CREATE OR REPLACE TEMP TABLE __wsdb_patched AS SELECT {names}, sum(n)::BIGINT AS n FROM ({every}) "
+            f"GROUP BY {names} HAVING sum(n) <> 0"
+        )
+        self._con.execute(f"CREATE OR REPLACE TABLE {self._table} AS FROM __wsdb_patched")
+        for name in ("temp.main.__wsdb_patched", *changes):
+            self._con.execute(f"DROP TABLE {name}")
+
+    def _counted(self, number: str, relation: str) -> str:
+        words = "".join(f", {word} AS word_{at}" for at, word in enumerate(self._words))
+        return f"SELECT {SPLIT} AS split, {GOLD} AS gold{words}, {number} AS n FROM {relation} GROUP BY ALL"

@@ -1,0 +1,232 @@
+"""VoteScan: one pass over a task's rows that computes votes, in SQL and by the kernels of Match."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import duckdb
+import pyarrow as pa
+
+from wsdb.core.lf import LabelingFunction, Python
+from wsdb.core.sqltext import ident, idents
+from wsdb.core.task import Task
+from wsdb.engine import compile as sql
+from wsdb.engine.batches import Batches
+from wsdb.engine.match import Kernel, Matcher
+from wsdb.engine.udf import PythonLF, load
+from wsdb.planner.explain import Profile
+from wsdb.planner.steps import Column, Fuse, Isolate, Match, Scan, Step
+
+Groups = Mapping[bool, Sequence[Sequence[Column]]]
+"""What Isolate found to work together, for the scan of all rows (False) and of the rows that differ (True)."""
+BATCH_ROWS = 131_072
+ARROW_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
+"""What DuckDB's Arrow reader raises where a query fails on the way."""
+
+
+class FusedScanError(Exception):
+    """The fused scan failed; which labeling function it was is found out after the transaction is rolled back."""
+
+    def __init__(self, step: Fuse, task: Task, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.step = step
+        self.task = task
+        self.cause = cause
+
+
+def fuse_of(step: Step) -> Fuse | None:
+    """Return the fused scan of a step that computes votes, or None where all leave SQL."""
+    inner = step.source if isinstance(step, Match) else step
+    return inner.fuse if isinstance(inner, Isolate) else None
+
+
+def scan_of(step: Step) -> Scan:
+    """Return the scan of a step that computes votes."""
+    inner = step.source if isinstance(step, Match) else step
+    if isinstance(inner, Isolate):
+        return inner.fuse.scan
+    assert isinstance(inner, Scan)
+    return inner
+
+
+def columns_of_step(step: Step) -> tuple[Column, ...]:
+    """Return the columns that a step computes in its pass."""
+    fuse = fuse_of(step)
+    inside = fuse.columns if fuse is not None else ()
+    return inside + (step.columns if isinstance(step, Match) else ())
+
+
+@dataclass(slots=True)
+class VoteScan:
+    """One pass over rows of a task's relation.
+
+    Attributes
+    ----------
+    step : a Match or an Isolate step
+    groups : the columns of each SELECT, where Isolate found what works apart only; None is as the step says
+    where : SQL of the rows to read, with the word WHERE; empty for all of them
+    joins : SQL of the joins of primitives
+    rows : how many rows will be read
+    extra : SQL of more columns for each row, with their names
+    kernels : by name, those of the labeling functions that leave SQL
+    progress : called with rows read and all rows
+    """
+
+    con: duckdb.DuckDBPyConnection
+    task: Task
+    step: Step
+    groups: Sequence[Sequence[Column]] | None
+    where: str
+    joins: str
+    rows: int
+    extra: Sequence[str]
+    kernels: dict[str, Kernel]
+    progress: Callable[[int], None]
+    profiles: dict[int, Profile] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    _python: dict[str, PythonLF] = field(default_factory=dict)
+    _temporary: list[str] = field(default_factory=list)
+    _registered: list[tuple[str, Batches]] = field(default_factory=list)
+
+    def relation(self) -> str:
+        """Return what to select from: the keys, the extra columns and a column for each vote source of the step.
+
+        A single SELECT is not run here but where it is selected from, by `run`.
+        """
+        fuse = fuse_of(self.step)
+        groups = list(self.groups or (fuse.groups if fuse is not None else ())) or [()]
+        base = self._matched(groups[0]) if isinstance(self.step, Match) else self.select(groups[0], self.extra)
+        if len(groups) == 1:
+            return base
+        own = [*self.task.keys, *(text.rpartition(" AS ")[2] for text in self.extra)]
+        names = [column.name for column in columns_of_step(self.step) if column in groups[0] or not _in(groups, column)]
+        picked = [f"b.{ident(name)}" for name in (*own, *names)]
+        joins = ""
+        for at, group in enumerate(groups[1:]):
+            joins += f"\nLEFT JOIN {self._table(group)} AS g{at} USING ({idents(self.task.keys)})"
+            picked += [f"g{at}.{ident(column.name)}" for column in group]
+        return f"(SELECT {', '.join(picked)} FROM {base} AS b{joins})"
+
+    def run(self, statement: str) -> None:
+        """Execute a statement that selects from `relation`.
+
+        Raises
+        ------
+        FusedScanError
+            where the SELECT fails on some row.
+        DataError
+            WS403, WS405, WS406 of python labeling functions.
+        """
+        fuse, start = fuse_of(self.step), time.perf_counter()
+        self.progress(0)
+        try:
+            self.con.execute(statement)
+        except duckdb.Error as error:
+            self.fail(error)
+        self.check()
+        if fuse is not None and not isinstance(self.step, Match):
+            self.profiles[id(fuse)] = Profile(self.rows, time.perf_counter() - start)
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise what a failing SELECT of this pass means: a python function's own error, or a FusedScanError."""
+        fuse = fuse_of(self.step)
+        for function in self._python.values():
+            if function.error is not None:
+                raise function.error from None
+        if fuse is None or isinstance(error, duckdb.InterruptException):
+            raise error
+        raise FusedScanError(fuse, self.task, error) from error
+
+    def check(self) -> None:
+        """Raise where a python labeling function failed on rows, or note them where it may."""
+        for function in self._python.values():
+            notice = function.check()
+            if notice:
+                self.notices.append(notice)
+                function.failed = 0
+
+    def select(self, columns: Sequence[Column], extra: Sequence[str]) -> str:
+        """Return the SELECT, in parentheses, of keys, extra columns and the votes of some columns."""
+        functions = {column.lf.name: self._register(column.lf) for column in columns if column.lf.scope == "python"}
+        return f"({sql.fused_select(columns, self.task, functions, extra, self.where, self.joins)})"
+
+    def _table(self, group: Sequence[Column]) -> str:
+        name = f"__wsdb_group_{len(self._temporary)}_{id(self):x}"
+        self.run(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {self.select(group, ())}")
+        self._temporary.append(name)
+        return f"temp.main.{name}"
+
+    # --------------------------------------------------------------------------------------------------- match
+
+    def _matched(self, inside: Sequence[Column]) -> str:
+        """Read the rows once in Arrow batches, add the votes of the kernels, and return the registered table."""
+        assert isinstance(self.step, Match)
+        start = time.perf_counter()
+        columns = self.step.columns
+        matcher = Matcher([self.kernels[column.lf.name] for column in columns])
+        taken = [f"{ident(name)} AS __m{at}" for at, name in enumerate(matcher.columns)]
+        query = self.select(inside, [*self.extra, *taken])
+        batches, name = Batches(), f"__wsdb_votes_{id(self):x}"
+        self._registered.append((name, batches))
+        code = pa.int8() if self.task.code_type == "TINYINT" else pa.int16()
+        try:
+            reader = self.con.sql(f"FROM {query}").to_arrow_reader(BATCH_ROWS)
+            kept = [at for at, name in enumerate(reader.schema.names) if not name.startswith("__m")]
+            schema = pa.schema([*(reader.schema.field(at) for at in kept), *(pa.field(c.name, code) for c in columns)])
+            for batch in reader:
+                text = pa.RecordBatch.from_arrays(
+                    [batch.column(f"__m{at}") for at in range(len(matcher.columns))], names=list(matcher.columns)
+                )
+                votes = [array.cast(code) for array in matcher.codes(text)]
+                batches.add(pa.RecordBatch.from_arrays([*(batch.column(at) for at in kept), *votes], schema=schema))
+                self.progress(batches.rows)
+        except ARROW_ERRORS as error:
+            self.fail(error)
+        self.check()
+        self.con.register(name, batches.table(schema))
+        self.profiles[id(self.step)] = Profile(batches.rows, time.perf_counter() - start, batches.bytes)
+        return name
+
+    # -------------------------------------------------------------------------------------------------- python
+
+    def _register(self, lf: LabelingFunction) -> str:
+        """Register a python LF for this run and return the SQL that calls it."""
+        assert isinstance(lf.body, Python)
+        name = f"__wsdb_lf_{len(self._python)}_{id(self):x}"
+        function = PythonLF(lf, self.task, load(lf.body, lf.name))
+        self.con.execute("SELECT 1").fetchall()  # DuckDB 2 registers nothing while a result is open
+        self.con.create_function(  # type: ignore[call-overload]
+            name,
+            function.__call__,
+            None,
+            duckdb.sqltype(self.task.code_type),
+            type="arrow",
+            null_handling="special",
+        )
+        self._python[name] = function
+        return sql.python_call(name, self.task, lf.columns)
+
+    def close(self) -> None:
+        """Remove what the pass has put on the connection."""
+        for name, batches in self._registered:
+            with contextlib.suppress(duckdb.Error):
+                self.con.unregister(name)
+            batches.close()
+        for name in self._temporary:
+            try:
+                self.con.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
+            except duckdb.Error:  # the transaction is aborted: its rollback removes the table
+                break
+        for name in self._python:
+            try:
+                self.con.remove_function(name)
+            except duckdb.Error:
+                break
+
+
+def _in(groups: Sequence[Sequence[Column]], column: Column) -> bool:
+    return any(column in group for group in groups)

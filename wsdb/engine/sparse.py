@@ -1,0 +1,312 @@
+"""Runs a LabelMatrix step on a sparse matrix: a table of rows, and a table with a row for each vote."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from wsdb.core.lf import Expression
+from wsdb.core.sqltext import ident, idents, literals
+from wsdb.core.task import Task
+from wsdb.engine import compile as sql
+from wsdb.engine.batches import Batches
+from wsdb.engine.check import check_keys
+from wsdb.engine.match import Kernel, Matcher
+from wsdb.engine.rows import GOLD, ROW, SPLIT, among, delta_name, gold_codes, row_facts
+from wsdb.engine.scan import ARROW_ERRORS, BATCH_ROWS, Groups, VoteScan, columns_of_step, fuse_of, scan_of
+from wsdb.engine.scatter import VoteReader, unknown
+from wsdb.planner.explain import Profile
+from wsdb.planner.steps import Column, Isolate, LabelMatrix, Match, Scatter, Step
+
+ID = "__id"
+"""The number of a row, by which its votes are found."""
+CHUNK = 100
+"""Columns that one SELECT computes before their votes are read off it."""
+
+
+@dataclass(slots=True)
+class SparseRun:
+    """One run of a LabelMatrix step whose votes are stored as (row, source, code).
+
+    Attributes
+    ----------
+    table, votes, sources : full SQL names: the rows, the votes, and which column each source number is
+    groups, kernels, progress, notices, seconds, profiles : as of `wsdb.engine.matrix.MatrixRun`
+    """
+
+    con: duckdb.DuckDBPyConnection
+    step: LabelMatrix
+    table: str
+    votes: str
+    sources: str
+    groups: Groups
+    kernels: dict[str, Kernel]
+    joins: str
+    confidence: str
+    sets: str
+    progress: Callable[[str, int, int], None]
+    notices: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    profiles: dict[int, Profile] = field(default_factory=dict)
+    _number: dict[str, int] = field(init=False)
+    _scans: list[VoteScan] = field(default_factory=list)
+    _reader: VoteReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = VoteReader(
+            self.con, self.task, self.confidence, self.sets, self.notices, self.seconds, self.profiles
+        )
+        self._number = {column.name: at for at, column in enumerate(self.step.columns)}
+
+    @property
+    def task(self) -> Task:
+        """The task whose matrix it is."""
+        return self.step.task
+
+    def run(self) -> dict[str, int]:
+        """Bring the stored matrix up to date and return the votes of each column; raises as MatrixRun does."""
+        start = time.perf_counter()
+        try:
+            if self.step.write == "create":
+                check_keys(self.con, self.task)
+                self._create()
+            else:
+                if self.step.write == "rewrite":
+                    self._renumber()
+                self._change_rows()
+                if self.step.rehash:
+                    self._rehash()
+            self._clear()
+            for step in self.step.parts:
+                self._compute(step)
+            counts = self._counts()
+        finally:
+            for scan in self._scans:
+                scan.close()
+            self._reader.close()
+        spent = time.perf_counter() - start
+        self.profiles[id(self.step)] = Profile(self.step.rows.n_rows, spent, 13 * sum(counts.values()))
+        return counts
+
+    # ----------------------------------------------------------------------------------------------------- rows
+
+    def _create(self) -> None:
+        self.con.execute(
+            f"CREATE OR REPLACE TABLE {self.table} AS "
+            f"SELECT *, (row_number() OVER () - 1)::BIGINT AS {ID} FROM ({self._facts()})"
+        )
+        self.con.execute(
+            f"CREATE OR REPLACE TABLE {self.votes} ({ID} BIGINT, source INTEGER, code {self.task.code_type})"
+        )
+        self._name_sources()
+
+    def _name_sources(self) -> None:
+        names = literals([column.name for column in self.step.columns])
+        self.con.execute(
+            f"CREATE OR REPLACE TABLE {self.sources} AS SELECT (i - 1)::INTEGER AS source, names[i] AS name "
+            f"FROM (SELECT [{names}]::VARCHAR[] AS names), range(1, len(names) + 1) AS r(i)"
+        )
+
+    def _facts(self, where: str = "") -> str:
+        """Return the SELECT of keys, hash, split and gold of rows."""
+        keys = idents(self.task.keys)
+        facts = row_facts(self.task, self.step.rows.row_columns)
+        base = f"SELECT {', '.join([keys, *facts])} FROM {self.task.relation} {where}"
+        gold = gold_codes(self.task)
+        if gold is None:
+            return base
+        return f"SELECT b.* EXCLUDE ({GOLD}), g.{GOLD} FROM ({base}) AS b LEFT JOIN ({gold}) AS g USING ({keys})"
+
+    def _renumber(self) -> None:
+        """Give the votes of kept columns the numbers of their new places; the others lose their votes."""
+        old = f"{self.sources}"
+        names = literals([column.name for column in self.step.columns])
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE __wsdb_kept AS SELECT source AS old, "
+            f"(list_position([{names}]::VARCHAR[], name) - 1)::INTEGER AS new FROM {old}"
+        )
+        self.con.execute(
+            f"CREATE OR REPLACE TABLE {self.votes} AS SELECT v.{ID}, k.new AS source, v.code FROM {self.votes} AS v "
+            "JOIN temp.main.__wsdb_kept AS k ON v.source = k.old WHERE k.new IS NOT NULL"
+        )
+        self.con.execute("DROP TABLE temp.main.__wsdb_kept")
+        self._name_sources()
+
+    def _change_rows(self) -> None:
+        """Take gone rows out, give changed rows their new facts, and put new rows in; changed rows lose their votes."""
+        changes = self.step.rows.changes
+        if changes is None or changes.columns is not None:
+            return
+        task, delta = self.task, f"temp.main.{delta_name(self.task)}"
+        keys = idents(task.keys)
+        kept = self._scattered_numbers()
+        gone = f"SELECT {ID} FROM {self.table} SEMI JOIN (FROM {delta} WHERE __new IS NULL) USING ({keys})"
+        self.con.execute(f"DELETE FROM {self.votes} WHERE {ID} IN ({gone})")
+        self.con.execute(f"DELETE FROM {self.table} WHERE {among(task, f'(FROM {delta} WHERE __new IS NULL)')}")
+        changed = f"SELECT {ID} FROM {self.table} SEMI JOIN {delta} USING ({keys})"
+        others = f" AND source NOT IN ({kept})" if kept else ""
+        self.con.execute(f"DELETE FROM {self.votes} WHERE {ID} IN ({changed}){others}")
+        self._write_facts(f"WHERE {among(task, delta)}")
+        new = f"WHERE {among(task, f'(FROM {delta} WHERE __old IS NULL)')}"
+        (last,) = self.con.execute(f"SELECT coalesce(max({ID}), -1) FROM {self.table}").fetchall()[0]
+        self.con.execute(
+            f"INSERT INTO {self.table} BY NAME "
+            f"SELECT *, {last} + row_number() OVER () AS {ID} FROM ({self._facts(new)})"
+        )
+
+    def _scattered_numbers(self) -> str:
+        """Return the numbers of sources whose votes do not depend on a row's own columns."""
+        return ", ".join(
+            str(self._number[column.name]) for column in self.step.columns if column.lf.scope in ("relation", "votes")
+        )
+
+    def _write_facts(self, where: str) -> None:
+        own = ident(f"matrix_{self.task.name}")
+        on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
+        values = ", ".join(f"{name} = p.{name}" for name in (ROW, SPLIT, GOLD))
+        self.con.execute(f"UPDATE {self.table} SET {values} FROM ({self._facts(where)}) AS p WHERE {on}")
+
+    def _rehash(self) -> None:
+        self._write_facts("")
+
+    # ---------------------------------------------------------------------------------------------------- votes
+
+    def _clear(self) -> None:
+        """Remove the votes of the columns that are computed on all rows."""
+        if self.step.write == "create":
+            return
+        edited: list[Column] = []
+        for step in self.step.parts:
+            if isinstance(step, Scatter):
+                edited += step.columns
+            elif isinstance(step, Isolate | Match) and not scan_of(step).rows:
+                edited += columns_of_step(step)
+        if edited:
+            numbers = ", ".join(str(self._number[column.name]) for column in edited)
+            self.con.execute(f"DELETE FROM {self.votes} WHERE source IN ({numbers})")
+
+    def _compute(self, step: Step) -> None:
+        start = time.perf_counter()
+        if isinstance(step, Scatter):
+            long = self._reader.long(step)
+            numbers = ", ".join(str(self._number[column.name]) for column in step.columns)
+            self.con.execute(
+                f"INSERT INTO {self.votes} SELECT m.{ID}, [{numbers}][__source + 1], __code FROM {long} "
+                f"JOIN {self.table} AS m USING ({idents(self.task.keys)}) WHERE __code IS NOT NULL"
+            )
+            return
+        if not isinstance(step, Isolate | Match):
+            return
+        delta = f"temp.main.{delta_name(self.task)}"
+        where = f"WHERE {among(self.task, f'(FROM {delta} WHERE __new IS NOT NULL)')}" if scan_of(step).rows else ""
+        groups = self.groups.get(bool(where))
+        changes = self.step.rows.changes
+        total = changes.touched if where and changes is not None else self.step.rows.n_rows
+        what = f"label matrix of {self.task.name}"
+        scan = VoteScan(
+            self.con,
+            self.task,
+            step,
+            groups,
+            where,
+            self.joins,
+            total,
+            (),
+            self.kernels,
+            lambda rows: self.progress(what, rows, total),
+            self.profiles,
+            self.notices,
+        )
+        self._scans.append(scan)
+        if isinstance(step, Match):
+            self._match(scan, step)
+        fuse = fuse_of(step)
+        for group in groups or (fuse.groups if fuse is not None else ()):
+            for at in range(0, len(group), CHUNK):
+                self._fused(scan, group[at : at + CHUNK])
+        computed = columns_of_step(step)
+        for column in computed if not where else ():  # what all rows took stays recorded
+            self.seconds[column.name] = (time.perf_counter() - start) / len(computed)
+
+    def _numbered(self, select: str, columns: str) -> str:
+        """Return the SELECT of the row's number and of `columns` of a SELECT that has the keys."""
+        return f"SELECT m.{ID}, {columns} FROM {select} AS s JOIN {self.table} AS m USING ({idents(self.task.keys)})"
+
+    def _match(self, scan: VoteScan, step: Match) -> None:
+        """Read the text once and keep the votes that the kernels find."""
+        start = time.perf_counter()
+        matcher = Matcher([self.kernels[column.lf.name] for column in step.columns])
+        numbers = np.array([self._number[column.name] for column in step.columns], dtype=np.int32)
+        taken = [f"{ident(name)} AS __m{at}" for at, name in enumerate(matcher.columns)]
+        picked = ", ".join(f"s.__m{at}" for at in range(len(taken)))
+        query = self._numbered(scan.select((), taken), picked)
+
+        def votes(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            text = pa.RecordBatch.from_arrays(batch.columns[1:], names=list(matcher.columns))
+            rows, kernels, codes = matcher.hits(text)
+            return batch.column(0).to_numpy()[rows], numbers[kernels], codes
+
+        found = self._store(scan, query, votes)
+        self.profiles[id(step)] = Profile(found, time.perf_counter() - start)
+
+    def _fused(self, scan: VoteScan, columns: Sequence[Column]) -> None:
+        """Compute some columns in SQL and keep their votes."""
+        numbers = [self._number[column.name] for column in columns]
+        picked = ", ".join(f"s.{ident(column.name)}" for column in columns)
+        query = self._numbered(scan.select(columns, ()), picked)
+
+        def votes(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            ids = batch.column(0).to_numpy()
+            parts = []
+            for number, codes in zip(numbers, batch.columns[1:], strict=True):
+                rows = np.flatnonzero(codes.is_valid().to_numpy(zero_copy_only=False))
+                parts.append((ids[rows], np.full(len(rows), number, dtype=np.int32), codes.drop_null().to_numpy()))
+            return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # type: ignore[return-value]
+
+        self._store(scan, query, votes)
+
+    def _store(
+        self,
+        scan: VoteScan,
+        query: str,
+        votes: Callable[[pa.RecordBatch], tuple[np.ndarray, np.ndarray, np.ndarray]],
+    ) -> int:
+        """Run a query in batches and write the votes read off them; return their number."""
+        code = pa.int8() if self.task.code_type == "TINYINT" else pa.int16()
+        schema = pa.schema([(ID, pa.int64()), ("source", pa.int32()), ("code", code)])
+        batches, rows = Batches(), 0
+        try:
+            try:
+                for batch in self.con.sql(query).to_arrow_reader(BATCH_ROWS):
+                    ids, sources, codes = votes(batch)
+                    arrays = [pa.array(ids, pa.int64()), pa.array(sources, pa.int32()), pa.array(codes).cast(code)]
+                    batches.add(pa.RecordBatch.from_arrays(arrays, schema=schema))
+                    rows += batch.num_rows
+                    self.progress(f"label matrix of {self.task.name}", rows, self.step.rows.n_rows)
+            except ARROW_ERRORS as error:
+                scan.fail(error)
+            scan.check()
+            self.con.register("__wsdb_found", batches.table(schema))
+            self.con.execute(f"INSERT INTO {self.votes} FROM __wsdb_found")
+            self.con.unregister("__wsdb_found")
+        finally:
+            batches.close()
+        return batches.rows
+
+    def _counts(self) -> dict[str, int]:
+        """Return the votes of all columns; raise where one holds a label the task does not have."""
+        found = {
+            source: (count, lowest)
+            for source, count, lowest in self.con.execute(
+                f"SELECT source, count(*), min(code) FROM {self.votes} GROUP BY source"
+            ).fetchall()
+        }
+        for at, column in enumerate(self.step.columns):
+            if found.get(at, (0, 0))[1] == sql.UNKNOWN and isinstance(column.lf.body, Expression):
+                raise unknown(self.con, self.task, column, [])
+        return {column.name: found.get(at, (0, 0))[0] for at, column in enumerate(self.step.columns)}
