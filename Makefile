@@ -4,6 +4,8 @@ PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    := .venv
 VENV15  := .venv-duckdb15
 SNORKEL := .venv-snorkel
+CROWDKIT := .venv-crowdkit
+DATA    ?= ../shared/data
 BIN     := $(VENV)/bin
 PIP     := python -m pip --disable-pip-version-check --quiet
 NEEDS   := pyproject.toml constraints.txt
@@ -57,10 +59,13 @@ docs: $(VENV)/.installed  ## rewrite the generated parts of the documentation
 docs-check: $(VENV)/.installed
 	$(if $(DOCS),$(BIN)/cog --check --diff $(DOCS))
 
-bench: $(VENV)/.installed-bench $(SNORKEL)/.installed  ## run every benchmark; results in bench/results/
+bench: $(VENV)/.installed-bench $(SNORKEL)/.installed $(CROWDKIT)/.installed  ## run every benchmark; results in bench/results/
 	@mkdir -p bench/results
 	@set -e; for name in $(BENCHES); do \
-	    case $$name in bench_label_model|quality_labels) more="--snorkel $(SNORKEL)/bin/python";; *) more=;; esac; \
+	    case $$name in \
+	        bench_label_matrix|bench_label_model|quality_labels) more="--snorkel $(SNORKEL)/bin/python";; \
+	        bench_crowd) more="--crowdkit $(CROWDKIT)/bin/python";; \
+	        quality_sequence|quality_task_graph) more="--data $(DATA)";; *) more=;; esac; \
 	    echo "== $$name"; $(BIN)/python -m bench.$$name --out bench/results/$$name.json $$more; \
 	done
 
@@ -81,11 +86,16 @@ $(VENV15)/.installed: $(NEEDS)
 	$(VENV15)/bin/$(PIP) install -c $(VENV15)/constraints.txt -e '.[torch,test]'
 	@touch $@
 
-# The peer that benchmarks compare with, in an environment of its own.
+# The peers that benchmarks compare with, each in an environment of its own.
 $(SNORKEL)/.installed: constraints.txt
 	$(PYTHON) -m venv $(SNORKEL)
 	$(SNORKEL)/bin/$(PIP) install -c constraints.txt snorkel torch==2.13.0
 	@touch $@
 
+$(CROWDKIT)/.installed: constraints.txt
+	$(PYTHON) -m venv $(CROWDKIT)
+	$(CROWDKIT)/bin/$(PIP) install -c constraints.txt crowd-kit
+	@touch $@
+
 clean:  ## remove environments and caches
-	rm -rf $(VENV) $(VENV15) $(SNORKEL) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV15) $(SNORKEL) $(CROWDKIT) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Quality of the label models on public sets: majority vote, auto, auto with class balance, and Snorkel.
+"""Quality of the label models on public sets: majority vote, auto, the other methods by name, and Snorkel.
 
     python -m bench.quality_labels --data ../shared/data [--snorkel /path/to/python] [--out labels.json]
 
@@ -11,6 +11,9 @@ their mean, the `score`. `all` = accuracy on all rows, an uncovered row getting 
 a priori (uniform prior: class 0). Ties go to the higher prior, then to the lower class. `mv random` is
 majority vote with ties broken at random, the mean of 20 draws: on sets with many ties the tie rule moves
 majority vote by points.
+
+The other methods are given the balance where there is one. Those for annotators (dawid_skene, ibcc) are at a loss on
+labeling functions, and say so in a notice.
 
 Snorkel (`--snorkel`, the interpreter of an environment with snorkel and torch) runs LabelModel with its
 defaults except a fixed seed, in a process of its own, on the same votes; "+bal" passes the same balance.
@@ -56,7 +59,8 @@ EXPECTED = {
 }
 DRAWS = 20
 TOLERANCE = {"function": 0.5, "crowd": 3.0}
-COLUMNS = ("mv random", "mv", "auto", "auto+bal", "snorkel", "snorkel+bal")
+NAMED = ("weighted_majority", "dawid_skene", "ibcc", "triplet", "matrix")
+COLUMNS = ("mv random", "mv", "auto", "auto+bal", *NAMED, "snorkel", "snorkel+bal")
 
 SNORKEL = """
 import json, sys, time
@@ -197,6 +201,8 @@ def measure(votes: Votes, snorkel: str | None) -> dict[str, Any]:
     }
     if votes.balance is not None:
         columns["auto+bal"] = score_fit(votes, "auto", votes.balance)
+    for method in NAMED:
+        columns[method] = score_fit(votes, method, votes.balance)
     if snorkel:
         columns["snorkel"] = score_snorkel(votes, snorkel, None)
         if votes.balance is not None:

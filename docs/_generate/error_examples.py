@@ -59,7 +59,7 @@ EXAMPLES: dict[str, Example] = {
         "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body) WITH (seed = 1, seed = 2);",
     ),
     "WS201": Example(
-        "A task, labeling function, label model, feature set or model of that name does not exist.",
+        "An object of that kind and name does not exist: a task, labeling function, label model, payload and so on.",
         "DROP LABELING FUNCTION has_lnk;",
     ),
     "WS202": Example(
@@ -92,6 +92,7 @@ EXAMPLES: dict[str, Example] = {
         "Two sessions wrote the same object or the same task's state at the same time; one of them succeeded, and this "
         "one changed nothing."
     ),
+    "WS209": Example("No row of the task has the key that explain_row is asked for.", "FROM explain_row('spam', 77);"),
     "WS301": Example(
         "The labels or the key of a task do not make a task: fewer than two labels, a label twice, a BINARY task "
         "with three, a key column twice.",
@@ -102,7 +103,8 @@ EXAMPLES: dict[str, Example] = {
         "CREATE LABELING FUNCTION caps FOR TASK spam VOTE 'Spam' WHEN body = upper(body);",
     ),
     "WS303": Example(
-        "CLASS BALANCE leaves out a label, or its shares do not sum to 1.",
+        "CLASS BALANCE leaves out a label, its shares do not sum to 1, or the type of the task has no such balance. A "
+        "label model with prior = 'declared' needs one.",
         "CREATE TASK mood ON comments KEY (id) TYPE BINARY ('bad', 'good') CLASS BALANCE ('bad' = 0.5, 'good' = 0.6);",
     ),
     "WS304": Example(
@@ -114,7 +116,7 @@ EXAMPLES: dict[str, Example] = {
         "CREATE LABEL MODEL lm FOR TASK spam USING majorty;",
     ),
     "WS306": Example(
-        "The task list of a model names a task twice, or gives a weight that is not above 0.",
+        "A list of tasks names one twice, or gives a weight that is not above 0.",
         "CREATE MODEL m FOR TASKS (spam, topic, spam) FROM comments FEATURES (body);",
     ),
     "WS307": Example(
@@ -122,7 +124,8 @@ EXAMPLES: dict[str, Example] = {
         "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body) WITH (epoch = 3);",
     ),
     "WS308": Example(
-        "An option of a labeling function or label model takes one of a few words, and this is another.",
+        "An option of a task, labeling function or label model takes one of a few words, or a value of one type, and "
+        "this is another.",
         "CREATE LABEL MODEL lm FOR TASK spam WITH (regime = 'annotators');",
     ),
     "WS309": Example(
@@ -135,10 +138,12 @@ EXAMPLES: dict[str, Example] = {
         "CREATE LABELING FUNCTION caps FOR TASK spam LANGUAGE python AS $$ vote = 'spam' $$;",
     ),
     "WS311": Example(
-        "The label matrix of a task has one column for each vote source, up to 2,000 of them.",
-        "REFRESH LABEL MATRIX FOR TASK topic;",
-        before="CREATE TABLE votes AS SELECT 1 AS id, 'worker_' || n AS worker, 'song' AS label FROM range(2001) t(n);"
-        "CREATE LABELING FUNCTION crowd FOR TASK topic FROM VOTES votes (id, worker, label);",
+        "A label model that reads whole rows, as those of sequences, sets, bitvectors, ordered labels and task graphs "
+        "do, takes the sources of a wide label matrix, 320 of them. Other tasks take any number.",
+        "REFRESH LABELS FOR TASK mood;",
+        before="CREATE TABLE votes AS SELECT 1 AS id, 'worker_' || n AS worker, 'low' AS label FROM range(321) t(n);"
+        "CREATE TASK mood ON comments KEY (id) TYPE ORDINAL ('low', 'mid', 'high');"
+        "CREATE LABELING FUNCTION crowd FOR TASK mood FROM VOTES votes (id, worker, label);",
     ),
     "WS312": Example(
         "A clause names a column that its relation does not have.",
@@ -177,6 +182,64 @@ EXAMPLES: dict[str, Example] = {
         "Gold counts or class names do not fit the votes. SQL statements always give fitting ones; the code is met by "
         "programs that call wsdb.labelmodel themselves."
     ),
+    "WS330": Example(
+        "A clause does not fit the type of the task, or objects that name each other do not go together: another "
+        "relation, another key, no task in common.",
+        "CREATE TASK best ON comments KEY (id) TYPE SELECT;",
+    ),
+    "WS331": Example(
+        "A payload is made from itself or in two ways, names a column twice, or its spans are not of a SEQUENCE.",
+        "CREATE PAYLOAD words ON comments AS SEQUENCE (body, Body);",
+    ),
+    "WS332": Example(
+        "A rule of a task graph is about one task only or stands twice; or its tasks are not about the same rows, have "
+        "several labels for a row, or are not those of the label model.",
+        "CREATE TASK GRAPH g (spam 'spam' IMPLIES spam 'ham');",
+    ),
+    "WS333": Example(
+        "Objects that depend on each other lead back to where they started. The path is in the message.",
+        "CREATE TASK GRAPH g (spam APPLIES WHEN topic 'song', topic APPLIES WHEN spam 'ham');",
+    ),
+    "WS334": Example(
+        "No row can keep the rules of a task graph, whatever its labels.",
+        "CREATE TASK GRAPH g (spam 'ham' IMPLIES loud 'yes', spam 'ham' EXCLUDES loud 'yes',\n"
+        "  spam 'spam' IMPLIES loud 'yes', spam 'spam' EXCLUDES loud 'yes');",
+        before="CREATE TASK loud ON comments KEY (id) TYPE BINARY;",
+    ),
+    "WS335": Example(
+        "There is no such template, or one of its options is missing or cannot be used.",
+        "CREATE LABELING FUNCTION shop FOR TASK spam FROM TEMPLATE keyword (col = 'body', label = 'spam');",
+    ),
+    "WS336": Example(
+        "A labeling function for several tasks has a body for one, or its tasks are not about the same rows.",
+        "CREATE LABELING FUNCTION shop FOR TASKS (spam, topic) VOTE 'spam' WHEN body LIKE '%shop%';",
+    ),
+    "WS337": Example(
+        "A label model is named that is not made for the type of the task.",
+        "REFRESH LABELS FOR TASK spam;",
+        before="CREATE LABEL MODEL chain FOR TASK spam USING hmm;",
+    ),
+    "WS340": Example(
+        "A SELECT votes spans on a task whose labels are not O, B-… and I-….",
+        "CREATE LABELING FUNCTION names FOR TASK kind\n"
+        "  AS SELECT id, 1 AS start, 2 AS \"end\", 'PER' AS type FROM sentences;",
+        before="CREATE TABLE sentences AS SELECT id, string_split(body, ' ') AS tokens FROM comments;"
+        "CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (tokens);"
+        "CREATE TASK kind ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('name', 'other');",
+    ),
+    "WS341": Example(
+        "A rule of a task graph names a task or label that is not there, or one task twice. Statements are checked "
+        "before (WS201, WS302, WS332); the code is met by programs that call wsdb.labelmodel themselves."
+    ),
+    "WS342": Example(
+        "The rules of a task graph leave a label that no row can have.",
+        "CREATE TASK GRAPH g (spam 'spam' IMPLIES loud 'yes', spam 'spam' EXCLUDES loud 'yes');",
+        before="CREATE TASK loud ON comments KEY (id) TYPE BINARY;",
+    ),
+    "WS343": Example(
+        "The tasks of a graph have more combinations of labels, or one of them more labels, than a label model of them "
+        "can go through."
+    ),
     "WS401": Example(
         "The key of a task is NULL somewhere or not unique, or a key has several gold rows. Keys are checked when the "
         "label matrix is computed, gold when the task is created.",
@@ -212,10 +275,19 @@ EXAMPLES: dict[str, Example] = {
         before="CREATE LABELING FUNCTION one FOR TASK topic LANGUAGE python AS $$ def lf(batch): return ['song'] $$;",
     ),
     "WS407": Example(
-        "A vote relation with a source column has votes without a source.",
+        "A vote relation with a source column has votes without a source, or sources whose names differ in case only.",
         "SELECT * FROM labels('topic');",
         before="CREATE TABLE votes AS SELECT 1 AS id, NULL::VARCHAR AS worker, 'song' AS label;"
         "CREATE LABELING FUNCTION crowd FOR TASK topic FROM VOTES votes (id, worker, label);",
+    ),
+    "WS408": Example(
+        "A SELECT votes for whole rows of a payload, and a list has another length than the row, or a span or the "
+        "number of an element is outside of it.",
+        "REFRESH LABELS FOR TASK kind;",
+        before="CREATE TABLE sentences AS SELECT id, string_split(body, ' ') AS tokens FROM comments;"
+        "CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (tokens);"
+        "CREATE TASK kind ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('name', 'other');"
+        "CREATE LABELING FUNCTION all_other FOR TASK kind AS SELECT id, ['other'] AS label FROM sentences;",
     ),
     "WS501": Example(
         "predict or evaluate is asked for a task that no model was trained for.",

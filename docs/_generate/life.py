@@ -11,7 +11,7 @@ from wsdb.parser.cursor import tokens_of
 from wsdb.parser.render import render
 from wsdb.parser.script import split
 from wsdb.planner.explain import explain
-from wsdb.planner.matrix import plan_labels
+from wsdb.planner.labels import plan_labels
 from wsdb.session.calls import calls
 
 CREATE = "CREATE LABELING FUNCTION has_link FOR TASK spam VOTE 'spam' WHEN body LIKE '%http%'"
@@ -49,20 +49,31 @@ def values() -> dict[str, str]:
     rooms = db._rooms
     snapshot = rooms.catalog.snapshot()
     task = snapshot.task("spam")
-    facts = rooms.engine.inspect(task, snapshot.lfs("spam"))
-    found["facts"] = repr(facts).replace(", lfs={", ",\n  lfs={").replace(", 'has_link'", ",\n       'has_link'")
-    step: Any = plan_labels(task, snapshot, facts)
+    facts = rooms.engine.inspect(task, snapshot.lfs("spam"), None, {})
+    found["facts"] = shown_facts(facts)
+    step: Any = plan_labels(task, snapshot, {"spam": facts})
     found["plan"] = "\n".join(explain(step))
     rows = db.sql(READ).fetchall()
     notices = list(db.notices)
     found["matrix"] = show(db, "FROM wsdb.matrix_spam")
-    found["patterns"] = repr(rooms.engine.count_patterns(step.pack))
+    found["patterns"] = repr(rooms.engine.votes(step.pack).distinct)
     found["run"] = show(db, "SELECT method, chosen, regime, n_rows, n_patterns FROM wsdb.label_runs")
     (view,) = db.sql("SELECT sql FROM duckdb_views() WHERE view_name = 'labels_spam'").fetchall()[0]
     found["view"] = view[: 2 * WIDTH].replace(" FROM ", "\n  FROM ") + "…"
     found["answer"] = "\n".join(map(str, rows))
     found["notices"] = "\n".join(notices)
     return {name: re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE) for name, text in found.items()}
+
+
+def shown_facts(facts: Any) -> str:
+    """Return the facts that decide a first refresh, a line for each."""
+    lines = [f"TaskFacts(n_rows={facts.n_rows}, rows_hash={facts.rows_hash!r}, row_columns={facts.row_columns}, lfs={{"]
+    for name, lf in facts.lfs.items():
+        text = (
+            f"reads={lf.reads}, definition_hash={lf.definition_hash!r}, predicates={lf.predicates}, cost={lf.cost}, …"
+        )
+        lines.append(f"    {name!r}: LFFacts({text}),")
+    return "\n".join([*lines, "  }, changes=None, …)"])
 
 
 def show(db: Any, query: str) -> str:

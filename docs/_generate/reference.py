@@ -24,8 +24,15 @@ from wsdb.core.errors import WsdbError
 from wsdb.core.lf import LabelingFunction
 from wsdb.core.resources import read_sql
 from wsdb.core.specs import LabelModelSpec
+from wsdb.core.task import Task
 from wsdb.parser import statements as parser_statements
-from wsdb.parser.clauses import LABEL_MODEL_METHODS, LABEL_MODEL_OPTIONS, LABELING_FUNCTION_OPTIONS
+from wsdb.parser.clauses import (
+    LABEL_MODEL_METHODS,
+    LABEL_MODEL_OPTIONS,
+    LABELING_FUNCTION_OPTIONS,
+    TASK_OPTIONS,
+    TYPE_TEXTS,
+)
 from wsdb.parser.grammar import SETTINGS
 
 HERE = Path(__file__).resolve().parent
@@ -43,19 +50,31 @@ STATEMENT_EXAMPLES = {
     "CreateTask": "CREATE OR REPLACE TASK spam ON comments KEY (id) TYPE BINARY ('ham', 'spam')\n"
     "  CLASS BALANCE ('ham' = 0.6, 'spam' = 0.4)\n  GOLD gold (label)\n"
     "  SPLIT HASH (id) (train 80, dev 10, test 10);",
+    "CreatePayload": "CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (words);\n\n"
+    "CREATE TASK names ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('O', 'B-site', 'I-site');",
+    "CreatePrimitive": "CREATE PRIMITIVE shapes ON comments KEY (id)\n"
+    "  AS SELECT id, len(string_split(body, ' ')) AS n_words FROM comments;",
+    "CreateTaskGraph": "CREATE TASK advert ON comments KEY (id) TYPE MULTICLASS ('link', 'offer', 'none');\n\n"
+    "CREATE TASK GRAPH adverts (\n"
+    "  advert 'link' IMPLIES spam 'spam',\n"
+    "  advert 'offer' IMPLIES spam 'spam'\n);",
     "CreateLabelingFunction": "CREATE LABELING FUNCTION has_link FOR TASK spam\n"
     "  VOTE 'spam' WHEN body LIKE '%http%';\n\n"
     "CREATE LF stars FOR TASK spam\n"
     "  AS CASE WHEN stars >= 4 THEN 'ham' WHEN stars = 1 THEN 'spam' END;\n\n"
     "CREATE LF banned FOR TASK spam\n"
     "  AS SELECT c.id, 'spam' AS label FROM comments c JOIN banned_authors USING (author);\n\n"
-    "CREATE LF crowd FOR TASK spam FROM VOTES crowd_votes (id, worker, label);\n\n"
+    "CREATE LF crowd FOR TASK spam KIND crowd FROM VOTES crowd_votes (id, worker, label);\n\n"
+    "CREATE LF praise FOR TASK spam TAGS ('opinion')\n"
+    "  FROM TEMPLATE keyword (col = 'body', words = ['love', 'good'], label = 'ham');\n\n"
+    "CREATE LF links FOR TASKS (spam, advert) VOTE (spam 'spam', advert 'link') WHEN body LIKE '%http%';\n\n"
     "CREATE LF shouting FOR TASK spam WITH (columns = ['body']) LANGUAGE python AS $$\n"
     "def lf(batch):\n"
     "    return ['spam' if text.isupper() else None for text in batch.column('body').to_pylist()]\n$$;",
     "CreateLabelModel": "CREATE LABEL MODEL spam_votes FOR TASK spam USING auto WITH (use_dev = 'anchor');",
     "CreateFeatureSet": "CREATE FEATURE SET live ON comments (body, stars) SERVABLE;",
     "CreateModel": "CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 3);",
+    "Alter": "ALTER LF stars DISABLE;\nALTER LF stars RENAME TO rating;",
     "Drop": "DROP FEATURE SET IF EXISTS live CASCADE;",
     "CommentOn": "COMMENT ON TASK spam IS 'is the comment an advertisement?';",
     "Show": "SHOW LABELING FUNCTIONS FOR TASK spam LIKE 'has%';",
@@ -102,9 +121,22 @@ FUNCTION_EXAMPLES = {
     "label_matrix": ("label_matrix('spam')",),
     "label_votes": ("label_votes('spam')",),
     "labels": ("labels('spam', min_prob := 0.9)",),
+    "label_spans": ("label_spans('names')",),
     "label_model": ("label_model('spam')",),
     "lf_summary": ("lf_summary('spam', split := 'dev')",),
-    "lf_errors": ("lf_errors('spam', 'has_link')",),
+    "lf_conflicts": ("lf_conflicts('spam')",),
+    "lf_dependencies": ("lf_dependencies('spam')",),
+    "label_confusion": ("label_confusion('spam')",),
+    "lf_errors": ("lf_errors('spam', 'has_link')", "lf_errors('spam', 'has_link', n := 20)"),
+    "lf_confusion": ("lf_confusion('spam', 'has_link')",),
+    "label_buckets": ("label_buckets('spam', 'has_link', 'praise')",),
+    "coverage_gaps": ("coverage_gaps('spam')", "coverage_gaps('spam', by => 'stars')"),
+    "sample_for_review": (
+        "sample_for_review('spam', 3)",
+        "sample_for_review('spam', 3, strategy => 'uncovered', seed => 7)",
+    ),
+    "label_issues": ("label_issues('spam')",),
+    "explain_row": ("explain_row('spam', 1)",),
     "label_model_report": ("label_model_report('spam')",),
     "predict": ("predict('spam', comments)", "predict('spam@1', (SELECT 'win money' AS body))"),
     "evaluate": ("evaluate('detector', comments, by := 'split')",),
@@ -114,6 +146,12 @@ FUNCTION_EXAMPLES = {
     "lineage": ("lineage('detector')",),
     "wsdb_objects": ("wsdb_objects()",),
 }
+SPANS = """
+CREATE TABLE sentences AS SELECT id, string_split(body, ' ') AS tokens FROM comments;
+CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (tokens);
+CREATE TASK names ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('O', 'B-site', 'I-site');
+CREATE LF site FOR TASK names AS CASE WHEN value LIKE 'http%' THEN 'B-site' ELSE 'O' END;
+"""
 _MACRO = re.compile(r"((?:^-- .*\n)+)^CREATE OR REPLACE @macro@ @here@(\w+)(\([^\n]*\)) AS TABLE", re.MULTILINE)
 
 
@@ -123,7 +161,17 @@ def database() -> Any:
     db = wsdb.connect()
     db.sql(SETUP)
     db.sql("ALTER TABLE comments ADD COLUMN author VARCHAR")
+    db.sql(SPANS)
     db.sql("CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 1)")
+    return db
+
+
+@cache
+def shapes() -> Any:
+    """Return a session on a database whose tasks store all kinds of relations."""
+    db = wsdb.connect()
+    db.sql(SETUP)
+    db.sql(SHAPES)
     return db
 
 
@@ -147,9 +195,9 @@ def functions() -> str:
     return "\n".join(parts)
 
 
-def described(query: str) -> str:
+def described(query: str, db: Any = None) -> str:
     """Return a table of the columns of a query."""
-    rows = database().sql(f"DESCRIBE {query}").fetchall()
+    rows = (db or database()).sql(f"DESCRIBE {query}").fetchall()
     return table(("column", "type"), [(f"`{name}`", short(kind)) for name, kind, *_ in rows])
 
 
@@ -194,20 +242,27 @@ def written(value: object) -> str:
     """Return a default as it is written in SQL."""
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return "the method's own"
     if value == ():
         return "all columns"
     return f"'{value}'" if isinstance(value, str) else repr(value)
 
 
 def spec_options(cls: type, options: dict[str, Any]) -> str:
-    """Return the table of the options of a labeling function or label model."""
+    """Return the table of the options of a task, labeling function or label model."""
     texts, defaults = documented(cls), {item.name: item.default for item in dataclasses.fields(cls)}
-    kinds = {bool: "BOOLEAN", tuple: "list of strings"}
+    kinds = {**TYPE_TEXTS, bool: "BOOLEAN", tuple: "list of strings"}
     rows = []
     for name, allowed in options.items():
         kind = kinds[allowed] if isinstance(allowed, type) else " or ".join(f"`'{word}'`" for word in allowed)
         rows.append((f"`{name}`", kind, f"`{written(defaults[name])}`", texts[name]))
     return table(("option", "values", "default", "meaning"), rows)
+
+
+def task_options() -> str:
+    """Return the options of CREATE TASK."""
+    return spec_options(Task, dict(TASK_OPTIONS))
 
 
 def labeling_function_options() -> str:
@@ -247,7 +302,29 @@ def settings() -> str:
 # Storage
 
 _OBJECT = re.compile(r"CREATE (?:OR REPLACE )?(TABLE|VIEW) (?:IF NOT EXISTS )?wsdb\.(\w+)")
-PER_TASK = ("matrix", "label_matrix", "label_votes", "labels", "training", "rows", "majority")
+PER_TASK = {
+    "matrix": "spam",
+    "patterns": "spam",
+    "votes": "many",
+    "sources": "many",
+    "scores_labels": "many",
+    "confidence": "sure",
+    "posterior": "sure",
+    "label_matrix": "spam",
+    "label_votes": "spam",
+    "labels": "spam",
+    "training": "spam",
+    "rows": "spam",
+}
+"""The relations of a task, and a task that has them: others are there for many sources or confidences."""
+SHAPES = """
+CREATE TABLE cast_votes AS SELECT 1 AS id, 'worker_' || n AS worker, 'song' AS label, 0.5 AS sure FROM range(321) t(n);
+CREATE TASK many ON comments KEY (id) TYPE MULTICLASS ('song', 'video', 'other');
+CREATE LF crowd FOR TASK many FROM VOTES cast_votes (id, worker, label);
+CREATE TASK sure ON comments KEY (id) TYPE MULTICLASS ('song', 'video', 'other');
+CREATE LF one FOR TASK sure AS SELECT id, label, sure AS confidence FROM cast_votes WHERE worker = 'worker_1';
+REFRESH LABELS;
+"""
 
 
 def storage() -> str:
@@ -270,14 +347,11 @@ def task_storage() -> str:
         for line in read_sql("catalog.sql").split("\n")
         if line.startswith("--   wsdb.")
     }
-    found |= {
-        "majority": "majority vote in the form of labels_t, where the label model is another; for the report (view)",
-        "label_model_report": "the rows of label_model_report('t') (view)",
-    }
-    database().sql("REFRESH LABELS FOR TASK spam")
-    return "\n".join(
-        f"### wsdb.{name}_t\n\n{found[name]}\n\n{described(f'SELECT * FROM wsdb.{name}_spam')}" for name in PER_TASK
-    )
+    parts = []
+    for name, task in PER_TASK.items():
+        columns = described(f"SELECT * FROM wsdb.{name}_{task}", shapes())
+        parts.append(f"### wsdb.{name}_t\n\n{found[name]}\n\n{columns}")
+    return "\n".join(parts)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 OUTPUTS = ("text", "output")
+LANGUAGES = {"sql": "SQL", "python": "Python"}
 Errors = type[Exception] | tuple[type[Exception], ...]
 
 
@@ -62,12 +65,12 @@ def fences(text: str) -> list[Fence]:
 
 
 def steps(text: str) -> list[tuple[Fence, Fence | None]]:
-    """Return each SQL fence that runs, with the output fence directly after it (blank lines aside)."""
+    """Return each fence that runs, with the output fence directly after it (blank lines aside)."""
     lines = text.split("\n")
     blocks = fences(text)
     found: list[tuple[Fence, Fence | None]] = []
     for block, after in zip(blocks, [*blocks[1:], None], strict=False):
-        if block.language != "sql" or "no-run" in block.words:
+        if not ((block.language == "sql" and "no-run" not in block.words) or block.words == ("python", "run")):
             continue
         near = after is not None and not any(line.strip() for line in lines[block.end + 1 : after.line - 1])
         found.append((block, after if near and after is not None and after.language in OUTPUTS else None))
@@ -78,6 +81,14 @@ def rendered(session: Session, query: str) -> str:
     """Return what the reader of the page sees: the table, or the notices of a statement that gives none."""
     result = session.sql(query)
     return clean("\n".join(session.notices) if result is None else str(result))
+
+
+def printed(session: Session, code: str) -> str:
+    """Return what Python code prints, in which ``db`` is the session."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        exec(code, {"db": session})
+    return clean(text.getvalue())
 
 
 def same(shown: str, actual: str) -> bool:
@@ -105,7 +116,7 @@ class Difference:
 
 
 def run_page(text: str, session: Session, error: Errors) -> list[Difference]:
-    """Run the page's SQL fences in `session`; return the output fences that differ.
+    """Run the page's SQL and ``python run`` fences in `session`; return the output fences that differ.
 
     A statement may fail only where the output fence after it shows the error.
     """
@@ -113,11 +124,13 @@ def run_page(text: str, session: Session, error: Errors) -> list[Difference]:
     for sql, output in steps(text):
         failed = False
         try:
-            actual = rendered(session, sql.text)
+            actual = (rendered if sql.language == "sql" else printed)(session, sql.text)
         except error as failure:
             failed = True
             if output is None:
-                raise AssertionError(f"line {sql.line}: this SQL fails:\n{sql.text}\n{failure}") from failure
+                raise AssertionError(
+                    f"line {sql.line}: this {LANGUAGES[sql.language]} fails:\n{sql.text}\n{failure}"
+                ) from failure
             actual = clean(str(failure))
         if output is not None and not same(output.text, actual):
             differences.append(Difference(output, actual, failed))

@@ -3,6 +3,7 @@
 - A fence tagged ``sql`` runs; all of a page run in order, in one fresh in-memory session, at the root.
 - A fence tagged ``text`` right after it must show what `print(db.sql(...))` shows of the last statement, the notices
   where it returns no rows, or the error. Times (``1.2 s``, ``seconds=0.001``) may differ.
+- ``python run`` runs too, with the session as ``db``; what it prints is its output. Other Python is not run.
 - ``sql no-run`` is not run. ``<!-- sql`` ... ``-->`` runs but is not seen: set-up that would bore the reader.
 - A page with ``<!-- slow -->`` is a slow test; one with ``<!-- require: torch -->`` is skipped without torch.
 
@@ -90,6 +91,15 @@ Parser Error: no
 sql
 ```
 
+```python run
+db.sql("three")
+print("4")
+```
+
+```text
+4
+```
+
 ```text
 not an output
 ```
@@ -113,13 +123,14 @@ class FakeSession:
 
 def test_the_fences_of_a_page_are_found() -> None:
     words = [" ".join(fence.words) for fence in fences(PAGE)]
-    assert words == ["sql hidden", "sql", "text", "sql no-run", "sql", "text", "python", "text"]
+    python = ["python", "python run", "text", "text"]
+    assert words == ["sql hidden", "sql", "text", "sql no-run", "sql", "text", *python]
 
 
 def test_a_page_runs_in_order_and_its_outputs_are_compared() -> None:
     session = FakeSession()
     assert run_page(PAGE, session, ValueError) == []
-    assert session.seen == ["setup", "one", "bad"]
+    assert session.seen == ["setup", "one", "bad", "three"]
 
 
 def test_a_wrong_output_is_found_and_can_be_written() -> None:

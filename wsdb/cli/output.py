@@ -56,8 +56,8 @@ class Output(Protocol):
     def error(self, error: BaseException, file: str | None, line: int | None) -> None:
         """Tell of a statement that has failed."""
 
-    def interrupted(self) -> None:
-        """Tell that the user has stopped the run."""
+    def interrupted(self, *, running: bool) -> None:
+        """Tell that the user has stopped the run, while a statement was running or between two."""
 
     def summary(self, stored: Stored, seconds: float) -> None:
         """Tell what there is at the end of a run."""
@@ -141,11 +141,12 @@ class TextOutput:
         sys.stdout.flush()
         print(error_text(error, file, line), file=sys.stderr)
 
-    def interrupted(self) -> None:
+    def interrupted(self, *, running: bool) -> None:
         """Print that the run was stopped."""
         self.close()
         sys.stdout.flush()
-        print("interrupted; the statement that was running has been rolled back", file=sys.stderr)
+        what = "; the statement that was running has been rolled back" if running else ""
+        print(f"interrupted{what}", file=sys.stderr)
 
     def summary(self, stored: Stored, seconds: float) -> None:
         """Print where things are stored, and what was computed and reused."""
@@ -206,7 +207,7 @@ class JsonOutput:
         self._write({"type": "error", "file": file, "line": line, **error_dict(error)})
         print(error_text(error, file, line), file=sys.stderr)
 
-    def interrupted(self) -> None:
+    def interrupted(self, *, running: bool) -> None:
         """Write an error record of its own kind."""
         self.error(InterruptedError("interrupted"), None, None)
 

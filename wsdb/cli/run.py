@@ -121,7 +121,7 @@ def run(files: tuple[str, ...], database: str | None, variables: dict[str, str],
     output: Output = JsonOutput() if as_json else TextOutput(quiet=quiet)
     with open_session(path, variables, output) as session:
         since = mark(session, path)
-        runner = Runner(session, output, quiet=quiet or as_json)
+        runner = Runner(session, output, quiet=quiet, leave=True)
         for file, text in scripts:
             code = runner.play(text, file)
             if code != OK:

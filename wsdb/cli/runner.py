@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from typing import Any
 
-from wsdb.cli import values
+from wsdb.cli import bar, values
+from wsdb.cli.interrupts import Interrupts
 from wsdb.cli.output import Done, Output
-from wsdb.cli.working import Interrupts, spinner
 
 OK, FAILED, USAGE, UNOPENED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
@@ -19,52 +21,73 @@ SILENT = (["Count"], ["Success"])
 class Runner:
     """Runs scripts in a session.
 
+    Parameters
+    ----------
+    quiet : draw no bar, even on a terminal
+    leave : after Ctrl-C, end the program where something cannot be stopped; what is not committed is then rolled back
+        by whoever opens the database next
+
     Attributes
     ----------
     output : where it tells what happens; may be exchanged between scripts
     """
 
-    def __init__(self, session: Any, output: Output, *, quiet: bool = False) -> None:
+    def __init__(self, session: Any, output: Output, *, quiet: bool = False, leave: bool = False) -> None:
         self._session = session
-        self._quiet = quiet
+        self._seen = bar.seen(quiet=quiet)
+        self._leaves = leave
+        self._bar: bar.Bar | None = None  # while a statement runs
         self.output = output
+        if self._seen:
+            bar.count(session.connection)
 
     def play(self, text: str, file: str | None = None, *, hide_empty: bool = False) -> int:
         """Run the statements of a script up to the first that fails; return the exit code.
 
         With `hide_empty`, a result without rows is not told.
         """
+        interrupts = Interrupts(self._session, self._leave if self._leaves else None)
+        try:
+            with interrupts:
+                return self._play(text, file, hide_empty, interrupts)
+        except KeyboardInterrupt:
+            running, self._bar = self._bar is not None, None
+            roll_back(self._session)
+            self.output.interrupted(running=running)
+            return INTERRUPTED
+
+    def _play(self, text: str, file: str | None, hide_empty: bool, interrupts: Interrupts) -> int:
+        """Run the statements of a script; KeyboardInterrupt leaves `_bar` where a statement was running."""
         place: tuple[str | None, int] = (file, 1)
-        with Interrupts(self._session) as interrupts:
-            try:
-                try:
-                    before = 0
-                    for piece in self._session.pieces(text, file):
-                        place = (file, piece.span.line)
-                        done = self._run(piece, heading(text[before : piece.span.start]))
-                        if not (hide_empty and done.rows is not None and not done.rows.total):
-                            self.output.statement(done)
-                        before = piece.span.end
-                except Exception as error:
-                    if interrupts.hit or isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
-                        raise KeyboardInterrupt from None
-                    if not spoken(error):
-                        raise
-                    self.output.error(error, *place)
-                    return FAILED
-            except KeyboardInterrupt:
-                roll_back(self._session)
-                self.output.interrupted()
-                return INTERRUPTED
+        before = 0
+        try:
+            for piece in self._session.pieces(text, file):
+                place = (file, piece.span.line)
+                done = self._run(piece, heading(text[before : piece.span.start]))
+                if not (hide_empty and done.rows is not None and not done.rows.total):
+                    self.output.statement(done)
+                before = piece.span.end
+                if interrupts.hit:
+                    raise KeyboardInterrupt
+        except Exception as error:
+            if interrupts.pressed() or isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            if not spoken(error):
+                raise
+            self._bar = None
+            self.output.error(error, *place)
+            return FAILED
         return OK
 
     def _run(self, piece: Any, above: str | None) -> Done:
         begin = time.perf_counter()
         kind = kind_of(self._session, piece)
-        with spinner(first_line(piece.sql), quiet=self._quiet) as turning:
-            self._session.on_progress = turning
+        self._bar = bar.Bar(first_line(piece.sql), self._session.connection, enabled=self._seen)
+        with self._bar as telling:
+            self._session.on_progress = telling
             relation = self._session.run(piece)
             rows = values.fetch(relation, self.output.limit) if worth_showing(piece, kind, relation) else None
+        self._bar = None
         return Done(
             piece.span.file,
             piece.span.line,
@@ -74,6 +97,14 @@ class Runner:
             above,
             rows,
         )
+
+    def _leave(self) -> None:
+        """End the program while a statement is still running, which a crash of the program would do too."""
+        if self._bar is not None:
+            self._bar.close()
+        self.output.interrupted(running=self._bar is not None)
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
 
 
 def kind_of(session: Any, piece: Any) -> str:

@@ -116,7 +116,7 @@ def show(kind: str | None, name: str | None, database: str | None, as_json: bool
     path = existing(database)
     output: Output = JsonOutput(statements=False) if as_json else TextOutput(quiet=True)
     with open_session(path, {}, output, read_only=True) as session:
-        runner = Runner(session, output, quiet=True)
+        runner = Runner(session, output, quiet=True, leave=True)
         code = runner.play(statements(written, name)) if written else overview(session, runner, path)
     if code != OK:
         sys.exit(code)

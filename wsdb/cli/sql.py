@@ -45,12 +45,12 @@ def sql(
     path = database or only_database() or ":memory:"
     output: Output = JsonOutput() if as_json else TextOutput(quiet=as_csv, mode="csv" if as_csv else "table")
     with open_session(path, variables, output, read_only=read_only) as session:
-        runner = Runner(session, output, quiet=as_json)
         if command is None and sys.stdin.isatty():
             from wsdb.cli.prompt import Prompt
 
-            Prompt(session, runner, path).loop()
+            Prompt(session, Runner(session, output), path).loop()
             return
+        runner = Runner(session, output, leave=True)
         code = runner.play(sys.stdin.read() if command is None else command)
         output.close()
     if code != OK:

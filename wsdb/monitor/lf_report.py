@@ -1,14 +1,17 @@
-"""The reports on labeling functions: lf_summary and lf_errors, as SQL over the stored label matrix."""
+"""lf_summary: one row for each labeling function, from the stored vote counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from wsdb.core.lf import LabelingFunction
-from wsdb.core.sqltext import ident, idents, literal, literals
+from wsdb.core.sqltext import literal, literals
 from wsdb.core.task import Task
-from wsdb.monitor.rows import same_key, vote_label
 
+Z95 = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution."""
+OFF = 1_000_000
+"""Place of disabled labeling functions: after all others."""
 KINDS = {"VoteWhen": "rule", "Expression": "rule", "Select": "query", "Python": "python", "Votes": "votes"}
 
 
@@ -20,115 +23,103 @@ def summary_macro(
 ) -> str:
     """Return the body of the macro ``lf_summary``; its parameter ``of_split`` is a split or NULL for all rows.
 
-    One aggregation over the wide matrix. A vote conflicts where another vote of its row differs, which is so for
-    every vote of a row whose least and greatest votes differ.
+    Sums over the stored vote counts, whatever the number of rows. A vote conflicts where two votes of its row differ.
 
     Parameters
     ----------
-    columns : (column, lf) of the label matrix
+    columns : (column, lf) of the label matrix, of enabled labeling functions
     lfs : the labeling functions of the task by lower-cased name, disabled ones too
     owners : who created each
     """
-    names = [ident(name) for name, _ in columns]
-    matrix, rows = f"wsdb.{ident('matrix_' + task.name)}", f"wsdb.{ident('rows_' + task.name)}"
-    counted = " + ".join(f"({name} IS NOT NULL)::INTEGER" for name in names) or "0"
-    least = f"least({', '.join(names)}, NULL)" if names else "NULL"
-    greatest = f"greatest({', '.join(names)}, NULL)" if names else "NULL"
-    gold = "CASE r.gold " + " ".join(f"WHEN {literal(label)} THEN {code}" for code, label in enumerate(task.labels))
-    base = (
-        f"SELECT m.*, {counted} AS __n, {least} IS DISTINCT FROM {greatest} AS __torn, {gold} END AS __gold "
-        f"FROM {matrix} AS m JOIN {rows} AS r ON {same_key(task, 'm', 'r')} "
-        "WHERE @of_split@ IS NULL OR r.split = @of_split@"
-    )
-    stats = ", ".join(_stats(at, column, lf, lfs, owners, task) for at, (column, lf) in enumerate(columns))
-    off = [lf for lf in lfs.values() if not lf.enabled]
-    parts = []
-    if stats:
-        parts.append(f"SELECT unnest([{stats}], recursive := true) FROM ({base})")
-    parts += [_disabled(lf, owners) for lf in off]
-    if not parts:
-        parts = [f"SELECT * FROM ({_disabled(None, owners)}) WHERE false"]
-    return _finish(" UNION ALL ".join(parts), task)
-
-
-def _stats(
-    at: int,
-    column: str,
-    lf: str,
-    lfs: Mapping[str, LabelingFunction],
-    owners: Mapping[str, str],
-    task: Task,
-) -> str:
-    name = ident(column)
-    if len(task.labels) <= 62:  # one bit a label: one aggregate for each labeling function, however many labels
-        bits = f"bit_or(1::BIGINT << {name}::INTEGER)"
-        seen = f"list_filter([{literals(task.labels)}], lambda x, i: ({bits} >> (i - 1)::INTEGER) & 1 = 1)"
-    else:
-        seen = f"list_transform(list_sort(list_distinct(list({name}))), lambda c: {vote_label('c', task)})"
-    kind = KINDS[type(lfs[lf.lower()].body).__name__]
-    return (
-        f"{{'position': {at}, 'lf': {literal(column)}, 'kind': {literal(kind)}, 'polarity': {seen}, "
-        f"'n': count(*), 'votes': count({name}), 'overlap': count({name}) FILTER (WHERE __n > 1), "
-        f"'conflict': count({name}) FILTER (WHERE __torn), "
-        f"'correct': {_scored(task, f'{name} = __gold')}, 'incorrect': {_scored(task, f'{name} <> __gold')}, "
-        f"'enabled': true, 'owner': {literal(owners.get(lf.lower(), ''))}}}"
-    )
-
-
-def _scored(task: Task, condition: str) -> str:
-    """Return the count of rows that meet a condition on gold; NULL for a task without gold."""
-    return "NULL::BIGINT" if task.gold is None else f"count(*) FILTER (WHERE {condition})"
-
-
-def _disabled(lf: LabelingFunction | None, owners: Mapping[str, str]) -> str:
-    name = "" if lf is None else lf.name
-    kind = "" if lf is None else KINDS[type(lf.body).__name__]
-    return (
-        f"SELECT 100000 AS position, {literal(name)} AS lf, {literal(kind)} AS kind, []::VARCHAR[] AS polarity, "
-        "0::BIGINT AS n, 0::BIGINT AS votes, 0::BIGINT AS overlap, 0::BIGINT AS conflict, 0::BIGINT AS correct, "
-        f"0::BIGINT AS incorrect, false AS enabled, {literal(owners.get(name.lower(), ''))} AS owner"
-    )
-
-
-def _finish(stats: str, task: Task) -> str:
-    """Return the shares and the joined facts of the label model and the last run."""
     low = literal(task.name.lower())
+    here = f"lower(task) = {low} AND (@of_split@ IS NULL OR split = @of_split@)"
+    labels = f"[{literals(task.labels)}]"
+    values = (
+        f"SELECT lf, list(label ORDER BY place) AS polarity, {', '.join(f'sum({x}) AS {x}' for x in 'nocrw')} "
+        f"FROM (SELECT lf, label, list_position({labels}, label) AS place, sum(n)::BIGINT AS n, sum(overlap) AS o, "
+        "sum(conflict) AS c, sum(n) FILTER (label = gold) AS r, sum(n) FILTER (label <> gold) AS w "
+        f"FROM wsdb.vote_counts WHERE {here} GROUP BY lf, label) GROUP BY lf"
+    )
     learned = (
-        "SELECT lf, any_value(accuracy) AS learned_acc FROM wsdb.label_parameters "
+        "SELECT lf, any_value(accuracy) AS accuracy, any_value(stderr) AS stderr FROM wsdb.label_parameters "
         f"WHERE lower(task) = {low} GROUP BY lf"
     )
-    timing = f"SELECT column_name, seconds FROM wsdb.matrix_columns WHERE lower(task) = {low}"
+    copies = (
+        "SELECT lf_b AS lf, min(lf_a) AS first FROM wsdb.lf_dependencies "
+        f"WHERE lower(task) = {low} AND reason = 'copy' GROUP BY lf_b"
+    )
+    scored = "NULL::BIGINT" if task.gold is None else "coalesce({}, 0)::BIGINT"
+    joined = (
+        f"SELECT f.position, f.lf, coalesce(d.kind, f.kind) AS kind, coalesce(v.polarity, []) AS polarity, "
+        "f.enabled, f.owner, CASE WHEN f.enabled THEN (SELECT sum(n) FROM total) END AS n_rows, coalesce(v.n, 0) AS n, "
+        "coalesce(v.o, 0) AS o, coalesce(v.c, 0) AS c, "
+        f"{scored.format('v.r')} AS correct, {scored.format('v.w')} AS incorrect, "
+        "l.accuracy AS learned_acc, l.stderr AS learned_stderr, t.seconds * 1000 AS ms, k.first AS copy_of "
+        f"FROM ({_facts(columns, lfs, owners)}) AS f LEFT JOIN ({values}) AS v ON v.lf = f.lf "
+        f"LEFT JOIN ({learned}) AS l ON l.lf = f.lf AND f.enabled LEFT JOIN ({copies}) AS k ON k.lf = f.lf "
+        f"LEFT JOIN (SELECT column_name, seconds FROM wsdb.matrix_columns WHERE lower(task) = {low}) AS t "
+        "ON t.column_name = f.lf AND f.enabled LEFT JOIN wsdb.lf_details AS d ON lower(d.lf) = lower(f.function)"
+    )
+    measured = (
+        "SELECT *, correct / nullif(correct + incorrect, 0) AS emp_acc, "
+        f"{wilson('correct', 'correct + incorrect', -1)} AS emp_low, "
+        f"{wilson('correct', 'correct + incorrect', 1)} AS emp_high FROM joined"
+    )
     return (
-        "SELECT s.lf, s.kind, s.polarity, "
-        "s.votes / nullif(s.n, 0) AS coverage, s.overlap / nullif(s.n, 0) AS overlaps, "
-        "s.conflict / nullif(s.n, 0) AS conflicts, s.correct, s.incorrect, "
-        "s.correct / nullif(s.correct + s.incorrect, 0) AS emp_acc, l.learned_acc, "
-        "l.learned_acc - s.correct / nullif(s.correct + s.incorrect, 0) AS gap, t.seconds * 1000 AS ms, "
-        f"s.enabled, s.owner FROM ({stats}) AS s LEFT JOIN ({learned}) AS l ON l.lf = s.lf "
-        f"LEFT JOIN ({timing}) AS t ON t.column_name = s.lf ORDER BY s.position, s.lf"
+        f"WITH total AS (SELECT n FROM wsdb.split_counts WHERE {here}), joined AS ({joined}), "
+        f"measured AS ({measured}) "
+        "SELECT lf, kind, polarity, n / nullif(n_rows, 0) AS coverage, o / nullif(n_rows, 0) AS overlaps, "
+        "c / nullif(n_rows, 0) AS conflicts, correct, incorrect, emp_acc, emp_low, emp_high, learned_acc, "
+        "learned_stderr, "
+        f"learned_acc - emp_acc AS gap, ms, enabled, owner, {_audit(len(task.labels))} AS audit "
+        "FROM measured ORDER BY position, lf"
     )
 
 
-def errors_macro(task: Task, columns: Sequence[str]) -> str:
-    """Return the body of the macro ``lf_errors``; its parameter ``of_lf`` is a column of the label matrix.
+def _facts(columns: Sequence[tuple[str, str]], lfs: Mapping[str, LabelingFunction], owners: Mapping[str, str]) -> str:
+    """Return a SELECT of position, lf, function, kind, enabled and owner: of each column, and of functions without."""
+    listed = [(name, lfs[lf.lower()]) for name, lf in columns]
+    shown = {lf.name for _, lf in listed}
+    listed += [(lf.name, lf) for lf in lfs.values() if lf.enabled and lf.name not in shown]
+    listed += [(lf.name, lf) for lf in lfs.values() if not lf.enabled]
+    rows = [
+        f"({at if lf.enabled else OFF}, {literal(name)}, {literal(lf.name)}, {literal(KINDS[type(lf.body).__name__])}, "
+        f"{str(lf.enabled).lower()}, {literal(owners.get(lf.name.lower(), ''))})"
+        for at, (name, lf) in enumerate(listed)
+    ]
+    if not rows:
+        return "SELECT 0 AS position, '' AS lf, '' AS function, '' AS kind, false AS enabled, '' AS owner WHERE false"
+    return f"SELECT * FROM (VALUES {', '.join(rows)}) AS facts(position, lf, function, kind, enabled, owner)"
 
-    A vote is an error where it differs from the row's gold label; where the row has none, from its label.
+
+def wilson(right: str, n: str, side: int) -> str:
+    """Return SQL of a bound of the 95 % interval of a share (Wilson 1927); NULL where nothing was counted.
+
+    Parameters
+    ----------
+    right, n : SQL of the counts
+    side : -1 for the lower bound, 1 for the upper one
     """
-    low = "lower(@of_lf@)"
-    arms = " ".join(
-        f"WHEN {low} = {literal(name.lower())} THEN {vote_label('m.' + ident(name), task)}" for name in columns
-    )
-    known = literals(columns) if columns else ""
-    unknown = (
-        f"error('[WS201] labeling function \"' || @of_lf@ || '\" has no column in the label matrix of task "
-        f"{task.name.replace(chr(39), chr(39) * 2)}; it has ' || array_to_string([{known}]::VARCHAR[], ', '))"
-    )
-    vote = f"CASE {arms} ELSE {unknown} END" if arms else unknown
-    matrix, rows, labels = (f"wsdb.{ident(f'{what}_{task.name}')}" for what in ("matrix", "rows", "labels"))
-    keys = idents(task.keys)
-    return (
-        f"SELECT {keys}, vote, expected, basis FROM (SELECT {idents(task.keys, 'm.')}, {vote} AS vote, "
-        "coalesce(r.gold, l.label) AS expected, CASE WHEN r.gold IS NULL THEN 'label' ELSE 'gold' END AS basis "
-        f"FROM {matrix} AS m JOIN {rows} AS r ON {same_key(task, 'm', 'r')} "
-        f"JOIN {labels} AS l ON {same_key(task, 'm', 'l')}) WHERE vote <> expected ORDER BY {keys}"
-    )
+    share, z2 = f"(({right}) / nullif({n}, 0))", Z95**2
+    spread = f"{Z95} * sqrt({share} * (1 - {share}) / nullif({n}, 0) + {z2 / 4} / (nullif({n}, 0) * ({n})))"
+    return f"({share} + {z2 / 2} / nullif({n}, 0) {'+' if side > 0 else '-'} {spread}) / (1 + {z2} / nullif({n}, 0))"
+
+
+def _audit(n_classes: int) -> str:
+    """Return SQL of what is wrong with a labeling function, NULL for nothing.
+
+    Chance is 1/k. Gold that is surely above chance counts more than the label model; without it, a learned accuracy
+    below chance plus two standard errors is not surely better.
+    """
+    chance = repr(1 / n_classes)
+    doubted = f"n > 0 AND coalesce(emp_low, 0) <= {chance}"
+    worse = f"(emp_high < {chance} OR learned_acc < {chance})"
+    outside = "learned_acc < emp_low OR learned_acc > emp_high"
+    notes = [
+        "CASE WHEN n = 0 THEN 'never votes' END",
+        "'copy of ' || copy_of",
+        f"CASE WHEN {doubted} AND {worse} THEN 'worse than chance' "
+        f"WHEN {doubted} AND learned_acc < {chance} + 2 * learned_stderr THEN 'not surely better than chance' END",
+        f"CASE WHEN {outside} THEN 'learned accuracy outside the interval of gold' END",
+    ]
+    return f"CASE WHEN enabled THEN nullif(concat_ws('; ', {', '.join(notes)}), '') END"

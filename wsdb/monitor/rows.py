@@ -1,4 +1,4 @@
-"""The views of a task's rows: split and gold, the label matrix with label strings, the votes in long form."""
+"""The views of a label matrix: with label strings, by split, and the votes in long form."""
 
 from __future__ import annotations
 
@@ -8,41 +8,26 @@ from wsdb.core.sqltext import ident, idents, literal, literals
 from wsdb.core.task import Task
 
 
-def rows_select(task: Task) -> str:
-    """Return the SELECT of keys, split (train, dev, test or NULL) and gold (label string or NULL), a row each.
+def matrix_select(task: Task, columns: Sequence[str], storage: str = "wide") -> str:
+    """Return the SELECT of the label matrix with an ENUM of the task's labels for each vote source.
 
-    A row whose task declares no split is in train.
+    A sparse matrix has one column ``votes`` instead: a MAP from the sources that vote to their labels.
     """
-    if task.gold is None:
-        return f"SELECT {idents(task.keys)}, {_split(task)} AS split, NULL::VARCHAR AS gold FROM {task.relation} AS rel"
-    gold = f"SELECT {idents(task.keys)}, CAST({ident(task.gold.column)} AS VARCHAR) AS gold FROM {task.gold.relation}"
-    return (
-        f"SELECT {idents(task.keys, 'rel.')}, {_split(task)} AS split, g.gold FROM {task.relation} AS rel "
-        f"LEFT JOIN ({gold}) AS g USING ({idents(task.keys)})"
-    )
-
-
-def _split(task: Task) -> str:
-    if task.split is None:
-        return "'train'"
-    column = f"rel.{ident(task.split.column)}"
-    if not task.split.shares:
-        name = f"lower(CAST({column} AS VARCHAR))"
-        return f"CASE WHEN {name} IN ('valid', 'validation', 'val') THEN 'dev' ELSE {name} END"
-    # md5 is the same in every version of DuckDB; hash() is not promised to be.
-    place = f"(md5_number_lower(CAST({column} AS VARCHAR)) % 10000) / 100.0"
-    arms, total = "", 0.0
-    for name, share in task.split.shares:
-        total += share
-        arms += f" WHEN {place} < {total!r} THEN {literal(name)}"
-    return f"CASE{arms} END"
-
-
-def matrix_select(task: Task, columns: Sequence[str]) -> str:
-    """Return the SELECT of the label matrix with an ENUM of the task's labels for each vote source."""
+    name = task.name
+    if storage == "sparse":
+        low = literal(name.lower())
+        votes = (
+            f"SELECT v.__id, map(list(c.column_name ORDER BY v.source), list({vote_label('v.code', task)} "
+            f"ORDER BY v.source)) AS votes FROM wsdb.{ident('votes_' + name)} AS v JOIN wsdb.matrix_columns AS c "
+            f"ON c.position = v.source AND lower(c.task) = {low} GROUP BY v.__id"
+        )
+        return (
+            f"SELECT {idents(task.keys, 'm.')}, coalesce(v.votes, MAP {{}}::MAP(VARCHAR, VARCHAR)) AS votes "
+            f"FROM wsdb.{ident('matrix_' + name)} AS m LEFT JOIN ({votes}) AS v USING (__id)"
+        )
     enum = f"ENUM ({literals(task.labels)})"
-    votes = [f"CAST({vote_label(ident(name), task)} AS {enum}) AS {ident(name)}" for name in columns]
-    return f"SELECT {', '.join([idents(task.keys), *votes])} FROM wsdb.{ident('matrix_' + task.name)}"
+    shown = [f"CAST({vote_label(ident(column), task)} AS {enum}) AS {ident(column)}" for column in columns]
+    return f"SELECT {', '.join([idents(task.keys), *shown])} FROM wsdb.{ident('matrix_' + name)}"
 
 
 def matrix_macro(task: Task) -> str:
@@ -59,14 +44,22 @@ def same_key(task: Task, left: str, right: str) -> str:
     return " AND ".join(f"{left}.{ident(key)} = {right}.{ident(key)}" for key in task.keys)
 
 
-def votes_select(task: Task, columns: Sequence[tuple[str, str, str | None]], versions: Mapping[str, int]) -> str:
+def votes_select(
+    task: Task,
+    columns: Sequence[tuple[str, str, str | None]],
+    versions: Mapping[str, int],
+    storage: str = "wide",
+) -> str:
     """Return the SELECT of the votes in long form.
 
     Parameters
     ----------
     columns : (column, lf, source) of the label matrix
     versions : version of each labeling function
+    storage : ``wide`` or ``sparse``
     """
+    if storage == "sparse":
+        return _sparse_votes(task, columns, versions)
     parts = []
     for name, lf, source in columns:
         said = "NULL::VARCHAR" if source is None else literal(source)
@@ -86,6 +79,19 @@ def votes_select(task: Task, columns: Sequence[tuple[str, str, str | None]], ver
             f"0 AS lf_version, NULL::TIMESTAMP AS computed_at FROM wsdb.{ident('matrix_' + task.name)} WHERE false"
         ]
     return "\nUNION ALL\n".join(parts)
+
+
+def _sparse_votes(task: Task, columns: Sequence[tuple[str, str, str | None]], versions: Mapping[str, int]) -> str:
+    """Return the SELECT of the votes of a sparse matrix, which are in long form already."""
+    lfs = dict.fromkeys(lf for _, lf, _ in columns)
+    known = ", ".join(f"({literal(lf)}, {versions.get(lf.lower(), 0)})" for lf in lfs) or "('', 0)"
+    return (
+        f"SELECT {idents(task.keys, 'm.')}, c.lf, c.source, {vote_label('v.code', task)} AS label, "
+        f"n.lf_version, c.computed_at FROM wsdb.{ident('votes_' + task.name)} AS v "
+        f"JOIN wsdb.{ident('matrix_' + task.name)} AS m USING (__id) JOIN wsdb.matrix_columns AS c "
+        f"ON c.position = v.source AND lower(c.task) = {literal(task.name.lower())} "
+        f"JOIN (VALUES {known}) AS n(lf, lf_version) ON n.lf = c.lf"
+    )
 
 
 def vote_label(code: str, task: Task) -> str:

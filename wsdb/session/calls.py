@@ -13,10 +13,28 @@ from wsdb.parser.cursor import STRINGS, Token
 from wsdb.parser.script import Piece
 
 MATRIX_FUNCTIONS = ("label_matrix", "label_votes")
-LABEL_FUNCTIONS = ("labels", "label_model", "lf_summary", "lf_errors", "label_model_report")
+LABEL_FUNCTIONS = (
+    "labels", "label_spans", "label_model", "lf_summary", "lf_conflicts", "lf_dependencies", "label_confusion", "lf_errors",
+    "lf_confusion",
+    "label_buckets", "coverage_gaps", "sample_for_review", "label_issues", "explain_row", "label_model_report",
+)  # fmt: skip
 MODEL_FUNCTIONS = ("predict", "evaluate", "confusion_matrix")
 HISTORY_FUNCTIONS = ("model_versions", "training_info")
 OTHER_FUNCTIONS = ("lineage", "wsdb_objects")
+RELATION_FUNCTIONS = (*MODEL_FUNCTIONS, "label_issues")
+"""Functions with an argument that is a relation, which may be written as a bare name."""
+PARAMETERS = {
+    "label_matrix": ("task", "split"),
+    "lf_summary": ("task", "split"),
+    "lf_errors": ("task", "lf", "n"),
+    "lf_confusion": ("task", "lf"),
+    "label_buckets": ("task", "lf_a", "lf_b"),
+    "coverage_gaps": ("task", "by"),
+    "sample_for_review": ("task", "n", "strategy", "seed"),
+    "explain_row": ("task", "key"),
+    "label_model_report": ("task", "split"),
+}
+"""Parameters by place, of the functions whose arguments are checked."""
 FUNCTIONS = MATRIX_FUNCTIONS + LABEL_FUNCTIONS + MODEL_FUNCTIONS + HISTORY_FUNCTIONS + OTHER_FUNCTIONS
 
 
@@ -119,19 +137,49 @@ def first_argument(call: Call, piece: Piece, parameters: Any) -> tuple[str | Non
     tokens = call.arguments[0]
     if len(tokens) > 2 and tokens[1].text in (":=", "=>"):
         tokens = tokens[2:]
-    span = Span(call.span.text, tokens[0].start, tokens[-1].end, call.span.file)
-    if len(tokens) == 1 and (tokens[0].kind in STRINGS or tokens[0].kind in ("VAR", "IDENTIFIER")):
-        return tokens[0].text, span
+    if len(tokens) == 1 and tokens[0].kind in ("VAR", "IDENTIFIER"):
+        return tokens[0].text, _span(call, tokens)
+    return _text(_given(tokens, piece, parameters)), _span(call, tokens)
+
+
+def argument(call: Call, name: str, piece: Piece, parameters: Any) -> tuple[Any, Span] | None:
+    """Return what a call gives for a parameter, by place or by name, and where it stands.
+
+    Strings, whole numbers and bound parameters are read; anything else is None, and so is a parameter not given.
+    """
+    places = PARAMETERS.get(call.name, ())
+    for at, tokens in enumerate(call.arguments):
+        if len(tokens) > 2 and tokens[1].text in (":=", "=>"):
+            known, tokens = tokens[0].text.lower(), tokens[2:]
+        else:
+            known = places[at] if at < len(places) else ""
+        if known == name:
+            value = _given(tokens, piece, parameters)
+            return None if value is None else (value, _span(call, tokens))
+    return None
+
+
+def _span(call: Call, tokens: Sequence[Token]) -> Span:
+    return Span(call.span.text, tokens[0].start, tokens[-1].end, call.span.file)
+
+
+def _given(tokens: Sequence[Token], piece: Piece, parameters: Any) -> Any:
+    """Return the value of an argument: a string, a whole number or what is bound to a parameter; None for others."""
+    if len(tokens) == 1 and tokens[0].kind in STRINGS:
+        return tokens[0].text
+    digits = "".join(token.text for token in tokens)
+    if tokens[-1].kind == "NUMBER" and digits.lstrip("-").isdigit():
+        return int(digits)
     if tokens[0].kind == "PLACEHOLDER" and isinstance(parameters, Sequence):
         place = sum(token.kind == "PLACEHOLDER" and token.start < tokens[0].start for token in piece.tokens)
-        return _text(parameters[place] if place < len(parameters) else None), span
+        return parameters[place] if place < len(parameters) else None
     if tokens[0].kind == "PARAMETER" and len(tokens) == 2:
         word = tokens[1].text
         if isinstance(parameters, Mapping):
-            return _text(parameters.get(word)), span
+            return parameters.get(word)
         if isinstance(parameters, Sequence) and word.isdigit() and 0 < int(word) <= len(parameters):
-            return _text(parameters[int(word) - 1]), span
-    return None, span
+            return parameters[int(word) - 1]
+    return None
 
 
 def _text(value: Any) -> str | None:
@@ -155,7 +203,7 @@ def rewrite(piece: Piece, found: Sequence[Call]) -> str:
             if tokens[at].word == "(" and tokens[-1].word == ")":
                 moves.append((call.span, tokens[at].start, tokens[-1].end, f"__wsdb_query_{number}"))
                 break
-            if call.name in MODEL_FUNCTIONS and all(_is_name(token) for token in tokens[at:]):
+            if call.name in RELATION_FUNCTIONS and all(_is_name(token) for token in tokens[at:]):
                 # A bare name that is in scope would be taken for a lateral reference to its rows.
                 moves.append((call.span, tokens[at].start, tokens[-1].end, None))
                 break

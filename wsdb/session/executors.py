@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 from wsdb.core.errors import WsdbError
 from wsdb.parser.statements import (
+    Alter,
     CommentOn,
     CreateFeatureSet,
     CreateLabelingFunction,
     CreateLabelModel,
     CreateModel,
+    CreatePayload,
+    CreatePrimitive,
     CreateTask,
+    CreateTaskGraph,
     Describe,
     Drop,
     Explain,
@@ -23,7 +27,7 @@ from wsdb.parser.statements import (
     Statement,
 )
 from wsdb.planner.explain import explain
-from wsdb.session import run_define, run_labels, run_model, run_report
+from wsdb.session import run_define, run_drop, run_labels, run_model, run_objects, run_report
 from wsdb.session.rooms import Result, Rooms
 
 
@@ -48,10 +52,14 @@ EXECUTORS: dict[type[Statement], Callable[..., Result | None]] = {
     CreateLabelingFunction: run_define.create_labeling_function,
     CreateLabelModel: run_define.create_label_model,
     CreateFeatureSet: run_define.create_feature_set,
+    CreatePayload: run_objects.create_payload,
+    CreatePrimitive: run_objects.create_primitive,
+    CreateTaskGraph: run_objects.create_task_graph,
     CreateModel: run_model.create_model,
-    Drop: run_define.drop,
-    CommentOn: run_define.comment_on,
-    SetOption: run_define.set_option,
+    Drop: run_drop.drop,
+    Alter: run_drop.alter,
+    CommentOn: run_drop.comment_on,
+    SetOption: run_drop.set_option,
     Show: run_report.show,
     ShowCreate: run_report.show_create,
     ShowVersions: run_report.show_versions,

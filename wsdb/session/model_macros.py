@@ -14,8 +14,8 @@ from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
 from wsdb.monitor.model_report import confusion_macro, evaluate_macro
 from wsdb.serve.macros import predict_macro
-from wsdb.session import run_labels
 from wsdb.session.rooms import Rooms
+from wsdb.session.stored import macro
 
 
 def key_of(model: str, version: int, sha256: str) -> str:
@@ -79,8 +79,8 @@ def _store(rooms: Rooms, name: str, key: str, features: Sequence[str], served: S
         f"CREATE OR REPLACE MACRO {rooms.engine.table(f'predict_{name}')}(tbl) AS TABLE "
         + predict_macro(key, features, places)
     )
-    run_labels.macro(rooms, f"evaluate_{name}", ("tbl", "by_what"), evaluate_macro(predict, tasks))
-    run_labels.macro(rooms, f"confusion_matrix_{name}", ("tbl",), confusion_macro(predict, tasks))
+    macro(rooms, f"evaluate_{name}", ("tbl", "by_what"), evaluate_macro(predict, tasks))
+    macro(rooms, f"confusion_matrix_{name}", ("tbl",), confusion_macro(predict, tasks))
 
 
 def _escaped(name: str) -> str:

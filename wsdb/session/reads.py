@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import CatalogError, DataError, ModelError, SpecError, WsdbError, did_you_mean
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident
-from wsdb.core.task import SPLITS, Task
 from wsdb.parser.script import Piece
 from wsdb.serve.macros import FUNCTION
 from wsdb.serve.predictor import install, installed
-from wsdb.session import run_labels
+from wsdb.session import arguments, run_labels
 from wsdb.session.calls import (
     FUNCTIONS,
     HISTORY_FUNCTIONS,
@@ -22,12 +22,14 @@ from wsdb.session.calls import (
     MODEL_FUNCTIONS,
     OTHER_FUNCTIONS,
     Call,
+    argument,
     calls,
     first_argument,
     named,
     rewrite,
 )
 from wsdb.session.rooms import Rooms, create_functions
+from wsdb.session.run_shapes import has_spans
 
 CLASSES: dict[str, type[WsdbError]] = {"WS2": CatalogError, "WS3": SpecError, "WS4": DataError}
 """The classes of errors that SQL raises by error(), by the first digit of their code."""
@@ -118,12 +120,25 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
         if call.name != "predict":
             check_scored(rooms, call, name.partition("@")[0], snapshot)
     else:
-        check_split(rooms, call, snapshot.task(name, span))
+        task = snapshot.task(name, span)
+        given = partial(argument, call, piece=piece, parameters=parameters)
+        arguments.check(rooms, task, given)
+        if call.name == "label_spans" and not has_spans(task):
+            raise SpecError(
+                "WS340",
+                f'the labels of task "{task.name}" are not those of spans: O, B-… and I-… on a SEQUENCE payload',
+                span=span,
+                hint=f"labels('{task.name}') has them",
+            )
         matrix_only = call.name in MATRIX_FUNCTIONS
         try:
-            run_labels.read_labels(rooms, snapshot, snapshot.task(name, span), matrix_only=matrix_only)
+            run_labels.read_labels(rooms, snapshot, task, matrix_only=matrix_only)
+            if call.name == "label_model_report" and rooms.settings.auto_refresh and not rooms.engine.read_only:
+                run_labels.refresh_report(rooms, task)
         except WsdbError as error:
             raise error.at(call.span) from error.__cause__
+        arguments.check_columns(rooms, task, given)
+        arguments.check_row(rooms, task, given)
 
 
 def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
@@ -195,27 +210,6 @@ def check_scored(rooms: Rooms, call: Call, name: str, snapshot: CatalogSnapshot)
     for task in tasks:
         if snapshot.find("task", task) is not None and snapshot.task(task).gold is None:
             rooms.notice(f"{call.name}: task {task} has no GOLD to compare with")
-
-
-def check_split(rooms: Rooms, call: Call, task: Task) -> None:
-    """Raise where ``split :=`` names a split in which the task has no row.
-
-    Raises
-    ------
-    SpecError
-        WS304 with the nearest name of a split.
-    """
-    split = named(call, "split")
-    if split is None or split.text in SPLITS:
-        return
-    rows = rooms.engine.table(f"rows_{task.name}")
-    if not rooms.engine.rows(f"SELECT 1 FROM {rows} WHERE split = ? LIMIT 1", [split.text]):
-        raise SpecError(
-            "WS304",
-            f"task \"{task.name}\" has no row in split '{split.text}'",
-            span=Span(call.span.text, split.start, split.end, call.span.file),
-            hint=did_you_mean(split.text, SPLITS) or "splits are train, dev and test",
-        )
 
 
 def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:

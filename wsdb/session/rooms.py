@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from wsdb.catalog.catalog import Catalog
+from wsdb.core.progress import Progress
 from wsdb.engine.base import Engine
 from wsdb.planner.explain import Profile
 
@@ -47,7 +48,7 @@ class Rooms:
     Attributes
     ----------
     notices : what the last call has to say to the user, one sentence each
-    on_progress : called with a short text when work of some length begins
+    on_progress : called when work of some length begins, and between its batches of rows
     trusted_python : python labeling functions whose text came from the user in this session, by lower-cased name;
         a read never runs any other
     profiles : by id of a step, what it did
@@ -56,10 +57,14 @@ class Rooms:
     engine: Engine
     catalog: Catalog
     notices: list[str] = field(default_factory=list)
-    on_progress: Callable[[str], None] = lambda text: None
+    on_progress: Callable[[Progress], None] = lambda progress: None
     settings: Settings = field(default_factory=Settings)
     trusted_python: set[str] = field(default_factory=set)
     profiles: dict[int, Profile] = field(default_factory=dict)
+
+    def progress(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Say how far a piece of work is, in rows; a total of 0 is not known."""
+        self.on_progress(Progress(what, done, total))
 
     def notice(self, text: str) -> None:
         """Tell the user something, once per call."""

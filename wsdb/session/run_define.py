@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wsdb.catalog.snapshot import Entry
+from wsdb.catalog.check import check_references
+from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import CatalogError, DataError, SpecError, did_you_mean
-from wsdb.core.lf import LabelingFunction, Python, Select, Votes
-from wsdb.core.specs import FeatureSet, LabelModelSpec
+from wsdb.core.graph import cycle
+from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
+from wsdb.core.payload import element_task
+from wsdb.core.rowsql import rows_select
+from wsdb.core.specs import FeatureSet, ModelSpec
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import SPLITS, Task
-from wsdb.monitor.rows import rows_select
+from wsdb.parser.script import split
 from wsdb.parser.statements import (
-    CommentOn,
+    KINDS,
     Create,
     CreateFeatureSet,
     CreateLabelingFunction,
     CreateLabelModel,
     CreateTask,
-    Drop,
-    SetOption,
 )
 from wsdb.planner.steps import Define, Step
-from wsdb.session import model_macros, run_labels
+from wsdb.session import run_labels
+from wsdb.session.calls import calls, first_argument, may_call
 from wsdb.session.rooms import Rooms
-
-TASK_VIEWS = ("rows", "label_matrix", "label_votes", "labels", "majority", "training")
-TASK_MACROS = ("label_matrix_rows", "lf_summary", "lf_errors", "label_model_report")
+from wsdb.session.run_matrix import store_summary
+from wsdb.session.stored import view
 
 
 def created(rooms: Rooms, kind: str, name: str, done: str) -> None:
@@ -36,10 +38,8 @@ def created(rooms: Rooms, kind: str, name: str, done: str) -> None:
 
 def create_task(stmt: CreateTask, rooms: Rooms) -> None:
     """Define a task after checking its relation, gold and names."""
-    spec = rooms.engine.check_task(stmt.spec, stmt)
-    check_gold(rooms, spec, stmt)
-    check_split(rooms, spec, stmt)
     snapshot = rooms.catalog.definitions()
+    spec, resolved = checked_task(stmt, rooms)
     model = snapshot.find("model", spec.name)
     if model is not None and spec.name not in [name for name, _ in snapshot.model(model.name).tasks]:
         raise SpecError(
@@ -60,12 +60,25 @@ def create_task(stmt: CreateTask, rooms: Rooms) -> None:
             span=stmt.at("task"),
         )
         if done in ("created", "replaced"):
-            run_labels.view(rooms, f"rows_{spec.name}", rows_select(spec))
+            view(rooms, f"rows_{spec.name}", rows_select(resolved))
             for lf in snapshot.lfs(spec.name) if changed else []:  # what voted before must still be able to
-                rooms.engine.check_lf(lf, spec, stmt)
+                rooms.engine.check_lf(lf, resolved, stmt, snapshot.primitives())
         created(rooms, "task", spec.name, done)
 
     run_labels.transact(rooms, work)
+
+
+def checked_task(stmt: CreateTask, rooms: Rooms) -> tuple[Task, Task]:
+    """Return a task as it is stored, and as a task on the elements of its payload, after its checks."""
+    snapshot = rooms.catalog.definitions()
+    spec = check_references(stmt.spec, snapshot, stmt)
+    on = spec if spec.payload is None else element_task(spec, snapshot.payload(spec.payload))
+    resolved = rooms.engine.check_task(on, stmt)
+    check_gold(rooms, resolved, stmt)
+    check_split(rooms, resolved, stmt)
+    if spec.payload is None:
+        return resolved, resolved
+    return replace(resolved, relation=spec.relation, keys=spec.keys), resolved
 
 
 def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
@@ -77,6 +90,8 @@ def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
         WS403 unknown gold label; WS401 a key with two gold rows.
     """
     if task.gold is None:
+        return
+    if task.kind == "bitvector":  # whose gold is a list of labels
         return
     label, relation = ident(task.gold.column), task.gold.relation
     rows = rooms.engine.rows(
@@ -141,23 +156,23 @@ def check_split(rooms: Rooms, task: Task, stmt: Create) -> None:
 def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None:
     """Define a labeling function after DuckDB has bound its body."""
     snapshot = rooms.catalog.definitions()
-    task = snapshot.task(stmt.spec.task, stmt.at("task"))
     old = snapshot.find("labeling function", stmt.spec.name)
-    if old is not None and old.spec.task.lower() != task.name.lower():  # type: ignore[union-attr]
+    spec = checked_lf(stmt, rooms, snapshot)
+    if old is not None and isinstance(old.spec, LabelingFunction) and not any(map(spec.votes_on, old.spec.tasks)):
         raise CatalogError(
             "WS202",
-            f'labeling function "{old.name}" exists already, for task "{old.spec.task}"',  # type: ignore[union-attr]
+            f'labeling function "{old.name}" exists already, for task "{old.spec.task}"',
             span=stmt.at("labeling function"),
             hint="choose another name, or DROP it first",
         )
-    spec = rooms.engine.check_lf(replace(stmt.spec, task=task.name), task, stmt)
-    parents = [("task", task.name)]
+    parents = [("task", name) for name in spec.tasks]
     if isinstance(spec.body, Votes):
         parents.append(("relation", spec.body.relation))
     elif isinstance(spec.body, Select):
         parents += [("relation", relation) for relation in rooms.engine.relations_of(spec.body.sql)]
     else:
-        parents.append(("relation", task.relation))
+        parents.append(("relation", snapshot.task(spec.task).relation))
+    others = old.spec.tasks if old is not None and isinstance(old.spec, LabelingFunction) else ()
 
     def work() -> None:
         done = rooms.catalog.put(
@@ -168,7 +183,8 @@ def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None
             span=stmt.at("labeling function"),
         )
         if done == "replaced" or (done == "created" and not spec.enabled):
-            run_labels.store_summary(rooms, task)
+            for name in dict.fromkeys((*spec.tasks, *others)):
+                store_summary(rooms, snapshot.task(name))
         created(rooms, "labeling function", spec.name, done)
 
     run_labels.transact(rooms, work)
@@ -176,28 +192,73 @@ def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None
         rooms.trusted_python.add(spec.name.lower())
 
 
-def create_label_model(stmt: CreateLabelModel, rooms: Rooms) -> None:
-    """Define the label model of a task; each task has one."""
-    snapshot = rooms.catalog.definitions()
-    task = snapshot.task(stmt.spec.task, stmt.at("task"))
-    spec = replace(stmt.spec, task=task.name)
+def checked_lf(stmt: CreateLabelingFunction, rooms: Rooms, snapshot: CatalogSnapshot) -> LabelingFunction:
+    """Return a labeling function with its names resolved, after DuckDB has bound its body for each of its tasks."""
+    whole = check_references(stmt.spec, snapshot, stmt)
+    refuse_circles(rooms, whole, snapshot, stmt)
+    primitives = snapshot.primitives()
+    checked = [
+        rooms.engine.check_lf(whole.of_task(name), snapshot.task(name), stmt, primitives) for name in whole.tasks
+    ]
+    return checked[0] if len(checked) == 1 else whole
+
+
+def refuse_circles(rooms: Rooms, lf: LabelingFunction, snapshot: CatalogSnapshot, stmt: CreateLabelingFunction) -> None:
+    """Raise where a labeling function reads what its own votes help to make.
+
+    Raises
+    ------
+    SpecError
+        WS333 where it reads the labels or predictions of one of its tasks, directly or through others, with the path.
+    """
+    edges: dict[str, set[str]] = {}
     for entry in snapshot.entries.values():
-        other = entry.spec
-        same = isinstance(other, LabelModelSpec) and other.task.lower() == task.name.lower()
-        if same and entry.name.lower() != spec.name.lower():
-            raise CatalogError(
-                "WS203",
-                f'task "{task.name}" has the label model "{entry.name}" already',
-                span=stmt.at("label model"),
-                hint=f"CREATE OR REPLACE LABEL MODEL {entry.name} …, or DROP LABEL MODEL {entry.name}",
-            )
+        if isinstance(entry.spec, LabelingFunction) and entry.name.lower() != lf.name.lower():
+            for name in entry.spec.tasks:
+                edges.setdefault(name.lower(), set()).update(answers_read(rooms, entry.spec, snapshot))
+    for name in lf.tasks:
+        edges.setdefault(name.lower(), set()).update(answers_read(rooms, lf, snapshot))
+    path = cycle({name: sorted(read) for name, read in edges.items()})
+    if path is not None:
+        raise SpecError(
+            "WS333",
+            f'labeling function "{lf.name}" would make task "{path[0]}" supervise itself: {" -> ".join(path)}',
+            span=stmt.at("body"),
+            hint="a task reads the answers of the next one; break the circle with a table of stored predictions",
+        )
+
+
+def answers_read(rooms: Rooms, lf: LabelingFunction, snapshot: CatalogSnapshot) -> set[str]:
+    """Return the tasks, in lower case, whose labels or predictions a body reads."""
+    match lf.body:
+        case VoteWhen(_, sql) | Expression(sql) | Select(sql):
+            text = sql
+        case _:
+            return set()
+    if not may_call(text):
+        return set()
+    found: set[str] = set()
+    for call in calls(split(f"SELECT (\n{text}\n)" if not isinstance(lf.body, Select) else text)[0]):
+        name, _ = first_argument(call, split(text)[0], None)
+        plain = (name or "").partition("@")[0].lower()
+        model = snapshot.find("model", plain)
+        if model is not None and isinstance(model.spec, ModelSpec):
+            found.update(task.lower() for task, _ in model.spec.tasks)
+        elif snapshot.find("task", plain) is not None:
+            found.add(plain)
+    return found
+
+
+def create_label_model(stmt: CreateLabelModel, rooms: Rooms) -> None:
+    """Define the label model of one task or, by a task graph, of several; each task has one."""
+    spec = check_references(stmt.spec, rooms.catalog.definitions(), stmt)
 
     def work() -> None:
         done = rooms.catalog.put(
             spec,
             or_replace=stmt.or_replace,
             if_not_exists=stmt.if_not_exists,
-            parents=[("task", task.name)],
+            parents=[("task", name) for name in spec.tasks],
             span=stmt.at("label model"),
         )
         created(rooms, "label model", spec.name, done)
@@ -232,102 +293,13 @@ def create_feature_set(stmt: CreateFeatureSet, rooms: Rooms) -> None:
     run_labels.transact(rooms, work)
 
 
-def to_drop(stmt: Drop, rooms: Rooms) -> list[Entry]:
-    """Return what DROP removes, dependents first; empty where IF EXISTS finds nothing.
-
-    Raises
-    ------
-    CatalogError
-        WS201 where it does not exist; WS205 where something is built on it and CASCADE is not said.
-    """
-    snapshot = rooms.catalog.definitions()
-    if stmt.if_exists and snapshot.find(stmt.kind, stmt.name) is None:
-        return []
-    entry = snapshot.entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
-    dependents = snapshot.dependents(stmt.kind, stmt.name)
-    if dependents and not stmt.cascade:
-        names = ", ".join(f"{other.kind} {other.name}" for other in dependents)
-        raise CatalogError(
-            "WS205",
-            f'{stmt.kind} "{entry.name}" is used by {names}',
-            span=stmt.at(stmt.kind),
-            hint="DROP … CASCADE removes those too",
-        )
-    return [*dependents, entry]
-
-
-def drop(stmt: Drop, rooms: Rooms) -> None:
-    """Remove an object, and with CASCADE what is built on it."""
-    doomed = to_drop(stmt, rooms)
-    if not doomed:
-        rooms.notice(f"{stmt.kind} {stmt.name} does not exist, skipped")
-        return
-
-    def work() -> None:
-        touched: set[str] = set()
-        for entry in doomed:
-            rooms.catalog.drop(entry.kind, entry.name)
-            if entry.kind == "task":
-                drop_task_state(rooms, entry.name)
-            if isinstance(entry.spec, LabelingFunction):
-                rooms.trusted_python.discard(entry.name.lower())
-                touched.add(entry.spec.task)
-            rooms.notice(f"{entry.kind} {entry.name}: dropped")
-        snapshot = rooms.catalog.definitions()
-        for name in touched:
-            if snapshot.find("task", name) is not None:
-                run_labels.store_summary(rooms, snapshot.task(name))
-        for entry in doomed:
-            if entry.kind == "model":
-                model_macros.drop(rooms, entry.name)
-                for name, _ in entry.spec.tasks:  # type: ignore[union-attr]
-                    if snapshot.find("task", name) is not None:
-                        model_macros.serve_again(rooms, snapshot.task(name), snapshot)
-
-    run_labels.transact(rooms, work)
-
-
-def drop_task_state(rooms: Rooms, name: str) -> None:
-    """Remove the label matrix, views and macros of a task."""
-    for view in TASK_VIEWS:
-        rooms.engine.run(f"DROP VIEW IF EXISTS {rooms.engine.table(f'{view}_{name}')}")
-    for macro in TASK_MACROS:
-        rooms.engine.run(f"DROP MACRO TABLE IF EXISTS {rooms.engine.table(f'{macro}_{name}')}")
-    rooms.engine.run(f"DROP TABLE IF EXISTS {rooms.engine.table(f'matrix_{name}')}")
-    model_macros.drop(rooms, name)
-
-
-def comment_on(stmt: CommentOn, rooms: Rooms) -> None:
-    """Set an object's comment."""
-    entry = rooms.catalog.definitions().entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
-    run_labels.transact(rooms, lambda: rooms.catalog.comment(entry.kind, entry.name, stmt.text))
-    rooms.notice(f"{entry.kind} {entry.name}: commented")
-
-
-def set_option(stmt: SetOption, rooms: Rooms) -> None:
-    """Change a setting of the session; RESET brings its default back."""
-    rooms.settings.auto_refresh = True if stmt.value is None else bool(stmt.value)
-
-
-def plan_define(stmt: Create | Drop | CommentOn, rooms: Rooms) -> Step:
-    """Return the step of a statement that only changes definitions, after its checks."""
-    if isinstance(stmt, Drop):
-        doomed = to_drop(stmt, rooms)
-        return Define("drop", stmt.kind, tuple(f"{entry.kind} {entry.name}" for entry in doomed))
-    if isinstance(stmt, CommentOn):
-        entry = rooms.catalog.definitions().entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
-        return Define("comment", entry.kind, (entry.name,))
+def plan_define(stmt: Create, rooms: Rooms) -> Step:
+    """Return the step of a CREATE that only changes definitions, after its checks."""
+    snapshot, spec = rooms.catalog.definitions(), stmt.spec  # type: ignore[attr-defined]
     if isinstance(stmt, CreateTask):
-        spec = rooms.engine.check_task(stmt.spec, stmt)
-        check_gold(rooms, spec, stmt)
-        check_split(rooms, spec, stmt)
-    if isinstance(stmt, CreateLabelingFunction):
-        task = rooms.catalog.definitions().task(stmt.spec.task, stmt.at("task"))
-        rooms.engine.check_lf(stmt.spec, task, stmt)
-    kinds = {
-        CreateTask: "task",
-        CreateLabelingFunction: "labeling function",
-        CreateLabelModel: "label model",
-        CreateFeatureSet: "feature set",
-    }
-    return Define("create", kinds[type(stmt)], (stmt.spec.name,))  # type: ignore[attr-defined]
+        checked_task(stmt, rooms)
+    elif isinstance(stmt, CreateLabelingFunction):
+        checked_lf(stmt, rooms, snapshot)
+    else:
+        check_references(spec, snapshot, stmt)
+    return Define("create", KINDS[type(spec)], (spec.name,))

@@ -18,7 +18,7 @@ from wsdb.core.task import Task
 from wsdb.parser.render import render
 from wsdb.parser.statements import CreateModel, Statement
 from wsdb.planner.explain import Profile
-from wsdb.planner.matrix import columns_of, labels_hash, plan_labels
+from wsdb.planner.labels import hash_of, plan_labels
 from wsdb.planner.model import plan_model
 from wsdb.planner.steps import Reuse, Step, Train, walk
 from wsdb.serve.predictor import install
@@ -133,11 +133,9 @@ def plan(
     else:
         hashes = []
         for task in tasks:
-            lfs = snapshot.lfs(task.name)
-            facts = rooms.engine.inspect(task, lfs)
+            facts = run_labels.facts_of(rooms, task, snapshot)
             labels.append(plan_labels(task, snapshot, facts))
-            label_model = data_hash(snapshot.label_model(task.name))
-            hashes.append(labels_hash(task, columns_of(lfs, facts), facts, label_model))
+            hashes.append(hash_of(task, snapshot, facts))
     rows = rooms.engine.rows_hash(spec.source, [*keys, *(name for name, _ in features)])
     stored = snapshot.models.get(spec.name.lower())
     return plan_model(spec, tasks, features, labels, hashes, rows, stored, full=full)
@@ -244,11 +242,11 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
         for task, (_, weight) in zip(step.tasks, spec.tasks, strict=True)
     ]
     names = ", ".join(task.name for task in step.tasks)
-    rooms.on_progress(f"training {spec.name} for {names}")
+    rooms.progress(f"training {spec.name} for {names}")
     query = training_query(rooms, step, uncovered=options.uncovered)
 
     def progress(row: Mapping[str, Any]) -> None:
-        rooms.on_progress(f"training {spec.name}: epoch {row['epoch']}, {row['split']} loss {row['loss']:.4f}")
+        rooms.progress(f"training {spec.name}: epoch {row['epoch']}, {row['split']} loss {row['loss']:.4f}")
 
     batches: Callable[[], Iterator[pa.RecordBatch]] = lambda: rooms.engine.batches(query)  # noqa: E731
     try:

@@ -9,11 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from wsdb.core.errors import SpecError
+from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
+from wsdb.core.payload import Payload, Primitive
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
 from wsdb.parser.render import render, value
 from wsdb.parser.statements import (
+    Alter,
     CommentOn,
     Create,
     CreateModel,
@@ -26,8 +29,11 @@ from wsdb.parser.statements import (
     Statement,
 )
 from wsdb.planner.steps import Step
-from wsdb.session import run_define, run_labels, run_model
+from wsdb.session import run_define, run_drop, run_labels, run_model
 from wsdb.session.rooms import Result, Rooms
+
+WITH_TASKS = ("labeling function", "label model", "model")
+"""The kinds of object that are about tasks."""
 
 
 def show(stmt: Show, rooms: Rooms) -> Result:
@@ -39,19 +45,27 @@ def show(stmt: Show, rooms: Rooms) -> Result:
         entry = snapshot.entry(stmt.kind, name)
         spec = entry.spec
         if isinstance(spec, LabelingFunction | LabelModelSpec):
-            of = [spec.task]
+            of = list(spec.tasks)
         else:
             of = [task_name for task_name, _ in spec.tasks] if isinstance(spec, ModelSpec) else []
         if task is not None and task not in [other.lower() for other in of]:
             continue
         if stmt.like is not None and not like(name, stmt.like):
             continue
-        rows.append((entry.name, entry.version, ", ".join(of), spec.comment, entry.created_by))
-    names: tuple[str, ...] = ("name", "version", "tasks" if stmt.kind == "model" else "task", "comment", "owner")
-    types = [pa.string(), pa.int32(), pa.string(), pa.string(), pa.string()]
-    if stmt.kind in ("task", "feature set"):  # which have no task of theirs
-        names, types = (*names[:2], *names[3:]), [*types[:2], *types[3:]]
-        rows = [(*row[:2], *row[3:]) for row in rows]
+        row: tuple[Any, ...] = (entry.name, entry.version)
+        if stmt.kind in WITH_TASKS:
+            row += (", ".join(of),)
+        if isinstance(spec, LabelingFunction):
+            row += (spec.kind, ", ".join(spec.tags), spec.servable, spec.enabled)
+        rows.append((*row, spec.comment, entry.created_by))
+    names: tuple[str, ...] = ("name", "version")
+    types = [pa.string(), pa.int32()]
+    if stmt.kind in WITH_TASKS:
+        names, types = (*names, "tasks" if stmt.kind == "model" else "task"), [*types, pa.string()]
+    if stmt.kind == "labeling function":
+        names = (*names, "kind", "tags", "servable", "enabled")
+        types += [pa.string(), pa.string(), pa.bool_(), pa.bool_()]
+    names, types = (*names, "comment", "owner"), [*types, pa.string(), pa.string()]
     return Result.of(names, rows, types)
 
 
@@ -107,10 +121,20 @@ def describe(stmt: Describe, rooms: Rooms) -> Result:
                 ("served by", "@".join(map(str, snapshot.serving.get(spec.name.lower(), ("no model",))))),
             ]
         case LabelingFunction():
-            rows += [("task", spec.task), ("scope", spec.scope), ("on_error", spec.on_error)]
-            rows += [("enabled", value(spec.enabled))]
+            rows += [("task", ", ".join(spec.tasks)), ("scope", spec.scope), ("on_error", spec.on_error)]
+            rows += [("enabled", value(spec.enabled)), ("kind", spec.kind or ""), ("tags", ", ".join(spec.tags))]
+            rows += [("servable", value(spec.servable)), ("depends on", ", ".join(spec.depends_on))]
         case LabelModelSpec():
-            rows += [("task", spec.task), ("method", spec.method), ("regime", spec.regime), ("use_dev", spec.use_dev)]
+            rows += [("task", ", ".join(spec.tasks)), ("method", spec.method), ("regime", spec.regime)]
+            rows += [("use_dev", spec.use_dev), ("structure", spec.structure), ("prior", spec.prior)]
+            rows += [("task graph", spec.graph or "none")]
+        case Payload():
+            rows += [("relation", spec.relation), ("key", ", ".join(spec.keys)), ("shape", spec.shape)]
+            rows += [("columns", ", ".join(spec.columns)), ("from payloads", ", ".join(spec.from_payloads))]
+        case Primitive():
+            rows += [("relation", spec.relation), ("key", ", ".join(spec.keys)), ("query", spec.sql)]
+        case TaskGraph():
+            rows += [(f"rule {at + 1}", rule.text) for at, rule in enumerate(spec.rules)]
         case FeatureSet():
             servable = {True: "yes", False: "no", None: "not said"}[spec.servable]
             rows += [("relation", spec.relation), ("columns", ", ".join(spec.columns)), ("servable", servable)]
@@ -183,6 +207,8 @@ def plan_of(stmt: Statement, rooms: Rooms) -> Step:
     """
     if type(stmt) in PLANS:
         return PLANS[type(stmt)](stmt, rooms)
-    if isinstance(stmt, Create | Drop | CommentOn):
+    if isinstance(stmt, Create):
         return run_define.plan_define(stmt, rooms)
+    if isinstance(stmt, Drop | CommentOn | Alter):
+        return run_drop.plan_drop(stmt, rooms)
     raise SpecError("WS319", "this statement reads the catalog only; it has no plan", span=stmt.span)

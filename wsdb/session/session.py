@@ -12,6 +12,7 @@ from typing import Any
 
 from wsdb.catalog.catalog import Catalog
 from wsdb.core.errors import WsdbError
+from wsdb.core.progress import Progress
 from wsdb.engine.connect import open_database
 from wsdb.engine.duckdb import DuckDBEngine
 from wsdb.parser.script import Piece, has_ours, split
@@ -44,7 +45,8 @@ class Session:
     connection : duckdb.DuckDBPyConnection
         The connection itself.
     on_progress : callable
-        Called with a short text when work of some length begins; does nothing by default.
+        Called with a `Progress` (what is done, rows done, all rows) when work of some length begins and between its
+        batches, in the thread that does the work; does nothing by default. ``str`` of a Progress is a sentence.
     """
 
     def __init__(self, connection: Any, *, owned: bool = True, share: Rooms | None = None) -> None:
@@ -176,12 +178,12 @@ class Session:
         return self._rooms.notices
 
     @property
-    def on_progress(self) -> Callable[[str], None]:
-        """The function that is told when work of some length begins."""
+    def on_progress(self) -> Callable[[Progress], None]:
+        """The function that is told how far work of some length is."""
         return self._rooms.on_progress
 
     @on_progress.setter
-    def on_progress(self, function: Callable[[str], None]) -> None:
+    def on_progress(self, function: Callable[[Progress], None]) -> None:
         self._rooms.on_progress = function
 
     def pieces(self, text: str, file: str | None = None) -> list[Piece]:

@@ -1,0 +1,183 @@
+"""Counts over the votes of a label matrix: by split, and by labeling function, label and gold.
+
+All counts are exact whole rows and additive: those of two parts of a table sum to those of the whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wsdb.core.matrix import ABSTAIN, RowVotes, SparseVotes, VotePatterns
+
+DENSE_CELLS = 1 << 24
+"""Most counters held as one array; beyond, counters of what occurs are kept sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The votes of a label matrix as a list, ordered by row and source.
+
+    Attributes
+    ----------
+    row, source, value : int64 arrays of shape (z,), one entry for each vote
+    counts : int64 array of shape (p,), rows of the label matrix that each listed row stands for
+    n_sources, n_classes : m, k
+    """
+
+    row: np.ndarray
+    source: np.ndarray
+    value: np.ndarray
+    counts: np.ndarray
+    n_sources: int
+    n_classes: int
+
+    @classmethod
+    def of(cls, votes: VotePatterns | SparseVotes) -> Listed:
+        """List the votes of either form."""
+        if isinstance(votes, SparseVotes):
+            row, source, value = votes.row, votes.source, votes.value
+        else:
+            row, source = np.nonzero(votes.votes != ABSTAIN)
+            value = votes.votes[row, source]
+        row, source, value = (part.astype(np.int64, copy=False) for part in (row, source, value))
+        return cls(row, source, value, votes.counts, len(votes.sources), votes.n_classes)
+
+    @property
+    def per_row(self) -> np.ndarray:
+        """Number of votes of each listed row: int64 array of shape (p,)."""
+        return np.bincount(self.row, minlength=len(self.counts))
+
+    @property
+    def torn(self) -> np.ndarray:
+        """Whether two votes of a listed row differ: bool array of shape (p,)."""
+        found = np.zeros(len(self.counts), dtype=bool)
+        if len(self.row):
+            starts = np.flatnonzero(np.diff(self.row, prepend=-1))
+            low, high = np.minimum.reduceat(self.value, starts), np.maximum.reduceat(self.value, starts)
+            found[self.row[starts]] = low != high
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """Rows of each split.
+
+    Attributes
+    ----------
+    splits : names of the splits; None is the rows without one
+    n, covered, gold : int64 arrays of shape (s,): rows, those with a vote, those with a gold label
+    """
+
+    splits: tuple[str | None, ...]
+    n: np.ndarray
+    covered: np.ndarray
+    gold: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class VoteCounts:
+    """Votes by split, source, value and gold label; only what occurs is listed.
+
+    Attributes
+    ----------
+    split : int64 array of shape (c,), place in the list of splits
+    source, value : int64 arrays of shape (c,), who voted what
+    gold : int64 array of shape (c,), code of the rows' gold label; -1 where they have none
+    n : int64 array of shape (c,), votes
+    overlap : int64 array of shape (c,), those in whose row another source votes too
+    conflict : int64 array of shape (c,), those in whose row two votes differ
+    """
+
+    split: np.ndarray
+    source: np.ndarray
+    value: np.ndarray
+    gold: np.ndarray
+    n: np.ndarray
+    overlap: np.ndarray
+    conflict: np.ndarray
+
+
+def split_codes(split: np.ndarray) -> tuple[np.ndarray, tuple[str | None, ...]]:
+    """Number the splits of an object array (strings and None) in the order they are met."""
+    names: dict[str | None, int] = {}
+    codes = np.fromiter((names.setdefault(name, len(names)) for name in split), dtype=np.int64, count=len(split))
+    return codes, tuple(names)
+
+
+def count_votes(rows: RowVotes) -> tuple[SplitCounts, VoteCounts]:
+    """Count the rows and the votes of a label matrix.
+
+    Parameters
+    ----------
+    rows : votes with their split and gold label; -1 is no gold label
+    """
+    votes = Listed.of(rows.votes)
+    split, splits = split_codes(rows.split)
+    per_row, gold = votes.per_row, np.asarray(rows.gold, dtype=np.int64)
+
+    def by_split(kept: np.ndarray) -> np.ndarray:
+        return weighed(split[kept], votes.counts[kept], len(splits))
+
+    every = np.ones(len(votes.counts), dtype=bool)
+    totals = SplitCounts(splits, by_split(every), by_split(per_row > 0), by_split(gold >= 0))
+    m, k = max(votes.n_sources, 1), max(votes.n_classes, 1)
+    key = ((split[votes.row] * m + votes.source) * k + votes.value) * (k + 1) + gold[votes.row] + 1
+    size = len(splits) * m * k * (k + 1)
+    if size > DENSE_CELLS:
+        found, key = np.unique(key, return_inverse=True)
+        key, size = key.ravel(), len(found)
+    else:
+        found = np.arange(size)
+    counts = votes.counts[votes.row]
+    n = weighed(key, counts, size)
+    overlap = weighed(key, counts * (per_row[votes.row] > 1), size)
+    conflict = weighed(key, counts * votes.torn[votes.row], size)
+    seen = np.flatnonzero(n)
+    rest, gold_code = np.divmod(found[seen], k + 1)
+    rest, value = np.divmod(rest, k)
+    place, source = np.divmod(rest, m)
+    return totals, VoteCounts(place, source, value, gold_code - 1, n[seen], overlap[seen], conflict[seen])
+
+
+def weighed(key: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
+    """Sum whole numbers by key; sums below 2**53 are exact."""
+    return np.bincount(key, weights=counts, minlength=size).astype(np.int64)
+
+
+def some_rows(votes: VotePatterns | SparseVotes, chosen: np.ndarray) -> VotePatterns | SparseVotes:
+    """Return some listed rows of the votes; `chosen` (int64, rising) are their places."""
+    if isinstance(votes, VotePatterns):
+        return VotePatterns(votes.votes[chosen], votes.counts[chosen], votes.sources, votes.n_classes)
+    place = np.full(len(votes.counts), -1)
+    place[chosen] = np.arange(len(chosen))
+    here = place[votes.row] >= 0
+    counts = votes.counts[chosen]
+    row = place[votes.row[here]].astype(votes.row.dtype)
+    return SparseVotes(
+        row, votes.source[here], votes.value[here], counts, votes.sources, votes.n_classes, int(counts.sum())
+    )
+
+
+def thinned(rows: RowVotes, most: int, seed: int = 0) -> RowVotes:
+    """Return the votes of rows drawn at random, each with the same probability, so that about `most` are listed.
+
+    Votes that are listed `most` times or less come back as they are.
+    """
+    listed = len(rows.votes.counts)
+    if listed <= most:
+        return rows
+    drawn = np.random.default_rng(seed).binomial(rows.votes.counts, most / listed)
+    chosen = np.flatnonzero(drawn)
+    votes = replace(some_rows(rows.votes, chosen), counts=drawn[chosen])
+    if isinstance(votes, SparseVotes):
+        votes = replace(votes, n_rows=int(votes.counts.sum()))
+    return RowVotes(votes, rows.split[chosen], rows.gold[chosen], _distinct(votes))
+
+
+def _distinct(votes: VotePatterns | SparseVotes) -> VotePatterns | SparseVotes:
+    if isinstance(votes, SparseVotes):
+        return votes
+    patterns, place = np.unique(votes.votes, axis=0, return_inverse=True)
+    return replace(votes, votes=patterns, counts=weighed(place.ravel(), votes.counts, len(patterns)))

@@ -1,0 +1,77 @@
+"""Run a LabelMatrix step and store the views that show the label matrix."""
+
+from __future__ import annotations
+
+from wsdb.catalog.snapshot import StoredColumn, StoredMatrix
+from wsdb.core.rowsql import rows_select
+from wsdb.core.task import Task
+from wsdb.monitor.lf_report import summary_macro
+from wsdb.monitor.rows import matrix_macro, matrix_select, votes_select
+from wsdb.planner.steps import Fuse, LabelMatrix, Match, Reuse, Scatter, walk
+from wsdb.session.rooms import Rooms
+from wsdb.session.stored import macro, view
+
+
+def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
+    """Run a LabelMatrix step and store its views."""
+    task, rows = step.task, step.rows
+    done, votes = rooms.engine.run_matrix(step, rooms.progress)
+    rooms.profiles.update(done.profiles)
+    for text in done.notices:
+        rooms.notice(text)
+    stored = StoredMatrix(
+        rows.n_rows,
+        tuple(StoredColumn(column.name, column.lf.name, column.source, column.input_hash) for column in step.columns),
+        rows.rows_hash,
+        rows.row_columns,
+        rows.column_hashes,
+        rows.gold_hash,
+        rooms.engine.hash_probe(),
+        step.storage,
+    )
+    computed = {
+        column.name for part in walk(step) if isinstance(part, Fuse | Match | Scatter) for column in part.columns
+    }
+    measured = {name: (count, done.seconds.get(name), name in computed) for name, count in votes.items()}
+    rooms.catalog.put_matrix(task.name, stored, measured)
+    store_matrix_views(rooms, task, step)
+    rooms.notice(said(step))
+
+
+def said(step: LabelMatrix) -> str:
+    """Return the sentence about what was done to a label matrix."""
+    rows, changes = step.rows, step.rows.changes
+    kept = sum(len(part.names) for part in step.parts if isinstance(part, Reuse))
+    computed = len(step.columns) - kept
+    text = f"label matrix of task {step.task.name}: {rows.n_rows:,} rows, "
+    text += f"{computed} column{'s' * (computed != 1)} computed"
+    text += f", {kept} reused" if kept else ""
+    if step.write != "create" and changes is not None and changes.columns is None:
+        text += f"; {changes.added:,} rows added, {changes.changed:,} changed, {changes.removed:,} removed"
+    return text
+
+
+def store_matrix_views(rooms: Rooms, task: Task, step: LabelMatrix) -> None:
+    """Write the views and macros that show a label matrix."""
+    snapshot = rooms.catalog.snapshot()
+    names = [column.name for column in step.columns]
+    versions = {entry.name.lower(): entry.version for entry in snapshot.entries.values()}
+    view(rooms, f"rows_{task.name}", rows_select(task))
+    view(rooms, f"label_matrix_{task.name}", matrix_select(task, names, step.storage))
+    places = [(column.name, column.lf.name, column.source) for column in step.columns]
+    view(rooms, f"label_votes_{task.name}", votes_select(task, places, versions, step.storage))
+    macro(rooms, f"label_matrix_rows_{task.name}", ("of_split",), matrix_macro(task))
+    store_summary(rooms, task)
+
+
+def store_summary(rooms: Rooms, task: Task) -> None:
+    """Write the macro of lf_summary, where there is a label matrix: its columns, and the disabled functions."""
+    snapshot = rooms.catalog.snapshot()
+    stored = snapshot.matrices.get(task.name.lower())
+    if stored is None:
+        return
+    lfs = {lf.name.lower(): lf for lf in snapshot.lfs(task.name)}
+    owners = {entry.name.lower(): entry.created_by for entry in snapshot.entries.values()}
+    columns = [(column.name, column.lf) for column in stored.columns if column.lf.lower() in lfs]
+    columns = [(name, lf) for name, lf in columns if lfs[lf.lower()].enabled]
+    macro(rooms, f"lf_summary_{task.name}", ("of_split",), summary_macro(task, columns, lfs, owners))

@@ -1,0 +1,348 @@
+"""Store what the analysis functions read, with each fit: counts of votes, the label model as numbers, and macros."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from wsdb.core.matrix import RowVotes, SparseVotes, VotePatterns
+from wsdb.core.sqltext import ident, literal
+from wsdb.core.task import Task
+from wsdb.labelmodel.compare import compare
+from wsdb.labelmodel.fitted import Fit
+from wsdb.labelmodel.score import ScoreForm
+from wsdb.labelmodel.sparse_sql import labels_select_sparse
+from wsdb.labelmodel.sql import labels_select
+from wsdb.monitor.explain_row import explain_body
+from wsdb.monitor.label_scores import stored_scores
+from wsdb.monitor.labelled import Labelled
+from wsdb.monitor.lf_rows import buckets_body, confusion_body, errors_body
+from wsdb.monitor.review import gaps_body, issues_body, prediction_issues_body, sample_body
+from wsdb.monitor.vote_counts import SplitCounts, VoteCounts, count_votes, some_rows, thinned
+from wsdb.monitor.vote_pairs import VotePairs, copies, count_pairs
+from wsdb.session.rooms import Rooms
+from wsdb.session.stored import macro
+
+TABLES = (
+    "split_counts", "vote_counts", "vote_pairs", "lf_dependencies", "label_scores", "label_bias", "label_reports",
+    "label_confusion",
+)  # fmt: skip
+"""Tables of schema wsdb that are written here; their rows belong to a task."""
+BODIES: dict[str, tuple[tuple[str, ...], Callable[[Labelled], str]]] = {
+    "lf_errors": (("of_lf",), errors_body),
+    "lf_confusion": (("of_lf",), confusion_body),
+    "label_buckets": (("lf_a", "lf_b"), buckets_body),
+    "coverage_gaps": (("of_by",), gaps_body),
+    "sample_for_review": (("of_n", "strategy", "seed"), sample_body),
+    "label_issues": ((), issues_body),
+    "prediction_issues": (("of_predictions",), prediction_issues_body),
+    "explain_row": (("of_key",), explain_body),
+}
+MACROS = tuple(BODIES)
+"""Macros of schema wsdb that are written here, one of each for a task."""
+REPORT = [
+    ("run", pa.int32()), ("method", pa.string()), ("chosen", pa.string()), ("selected", pa.bool_()),
+    ("split", pa.string()), ("n", pa.int64()), ("coverage", pa.float64()), ("agreement", pa.float64()),
+    ("log_likelihood", pa.float64()), ("n_gold", pa.int64()), ("accuracy", pa.float64()), ("macro_f1", pa.float64()),
+    ("accuracy_all", pa.float64()), ("log_loss", pa.float64()), ("reason", pa.string()),
+]  # fmt: skip
+"""Columns of label_reports after the task."""
+COMPARED = 20_000
+"""Vote patterns to which label_model_report fits all methods, and gold patterns of a split that it compares."""
+RARE_PAIR = 5
+"""Of a sparse label matrix, pairs of sources that vote together on fewer rows are not stored."""
+
+
+def store(
+    rooms: Rooms,
+    task: Task,
+    columns: Sequence[str],
+    storage: str,
+    counted: RowVotes,
+    fitted: Fit | None,
+    dependencies: Sequence[tuple[str, str, str]] = (),
+) -> None:
+    """Rewrite what is stored of a task for the analysis functions.
+
+    Parameters
+    ----------
+    columns : the vote sources, in the order of the label matrix
+    storage : ``wide`` or ``sparse``
+    counted : the votes with the split and gold label of their rows
+    fitted : the label model; None where labels are stored row by row instead of being a form over votes
+    dependencies : (source, source, reason) as they were given to the fit; a pair may have several reasons
+    """
+    splits, counts = count_votes(counted)
+    _write(rooms, task, "split_counts", _split_rows(splits))
+    _write(rooms, task, "vote_counts", _count_rows(task, columns, splits, counts))
+    pairs = count_pairs(counted.distinct, RARE_PAIR if storage == "sparse" else 1)
+    _write(rooms, task, "vote_pairs", _pair_rows(task, columns, pairs))
+    n_rows = int(splits.n.sum())
+    if fitted is None:
+        for table in ("lf_dependencies", "label_scores", "label_bias", "label_confusion"):
+            forget(rooms, task, table)
+        labelled = Labelled(task, n_rows, tuple(columns), storage, _stored_labels(task))
+    else:
+        copied = copies(pairs, np.bincount(counts.source, weights=counts.n, minlength=len(columns)))
+        _write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
+        _write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
+        _write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
+        _write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
+        labelled = Labelled(task, n_rows, tuple(columns), storage, _labeller(task, columns, storage, fitted.form))
+    for name, (parameters, body) in BODIES.items():
+        macro(rooms, f"{name}_{task.name}", parameters, body(labelled))
+
+
+def forget(rooms: Rooms, task: Task, table: str) -> None:
+    """Remove a task's rows of a table."""
+    rooms.engine.run(f"DELETE FROM {rooms.engine.table(table)} WHERE lower(task) = {literal(task.name.lower())}")
+
+
+def _stored_labels(task: Task) -> Callable[[str, Sequence[str]], str]:
+    """Return the function that writes the SELECT of stored labels of any rows of the label matrix."""
+
+    def select(query: str, keep: Sequence[str]) -> str:
+        keys = [ident(key) for key in task.keys]
+        kept = ", ".join(f"__kept.{name}" for name in keep)
+        return (
+            f"SELECT {kept}, l.* EXCLUDE ({', '.join(keys)}) FROM ({query}) AS __kept "
+            f"JOIN wsdb.{ident('labels_' + task.name)} AS l USING ({', '.join(keys)})"
+        )
+
+    return select
+
+
+def _labeller(task: Task, columns: Sequence[str], storage: str, form: ScoreForm) -> Callable[[str, Sequence[str]], str]:
+    """Return the function that writes the SELECT of labels over any rows of the label matrix."""
+
+    def wide(query: str, keep: Sequence[str]) -> str:
+        names = [ident(column) for column in columns]
+        return labels_select(form, relation=f"({query})", keys=keep, columns=names, labels=task.labels)
+
+    def sparse(query: str, keep: Sequence[str]) -> str:
+        votes = f"wsdb.{ident('votes_' + task.name)}"
+        labels = labels_select_sparse(
+            form,
+            votes=f"(SELECT * FROM {votes} WHERE __id IN (SELECT __id FROM ({query})))",
+            rows=f"(SELECT __id FROM ({query}))",
+            scores=f"wsdb.{ident('scores_labels_' + task.name)}",
+            keys=["__id"],
+            labels=task.labels,
+        )
+        kept = ", ".join(f"__kept.{name}" for name in keep)
+        return f"SELECT {kept}, l.* EXCLUDE (__id) FROM ({query}) AS __kept JOIN ({labels}) AS l USING (__id)"
+
+    return sparse if storage == "sparse" else wide
+
+
+def _write(rooms: Rooms, task: Task, table: str, columns: Mapping[str, Any]) -> None:
+    """Replace a task's rows of a table; `columns` are those after the task, in the order of the table."""
+    engine = rooms.engine
+    forget(rooms, task, table)
+    rows = pa.table(dict(columns))
+    if rows.num_rows:
+        rows = rows.add_column(0, "task", pa.repeat(pa.scalar(task.name), rows.num_rows))
+        engine.relation(rows).insert_into(engine.table(table))
+
+
+def _columns(fields: Sequence[tuple[str, pa.DataType]], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return rows as columns of the given names and types."""
+    return {name: pa.array([row[at] for row in rows], kind) for at, (name, kind) in enumerate(fields)}
+
+
+def _names(names: Sequence[str | None], codes: np.ndarray) -> pa.Array:
+    """Return the names that codes stand for; NULL for -1."""
+    return pa.array(names, pa.string()).take(pa.array(codes, mask=codes < 0))
+
+
+def _split_rows(splits: SplitCounts) -> dict[str, Any]:
+    names = pa.array(splits.splits, pa.string())
+    return {"split": names, "n": splits.n, "covered": splits.covered, "gold": splits.gold}
+
+
+def _count_rows(task: Task, columns: Sequence[str], splits: SplitCounts, counts: VoteCounts) -> dict[str, Any]:
+    return {
+        "split": _names(splits.splits, counts.split),
+        "lf": _names(columns, counts.source),
+        "label": _names(task.labels, counts.value),
+        "gold": _names(task.labels, counts.gold),
+        "n": counts.n,
+        "overlap": counts.overlap,
+        "conflict": counts.conflict,
+    }
+
+
+def _pair_rows(task: Task, columns: Sequence[str], pairs: VotePairs) -> dict[str, Any]:
+    return {
+        "lf_a": _names(columns, pairs.left),
+        "lf_b": _names(columns, pairs.right),
+        "label_a": _names(task.labels, pairs.value_left),
+        "label_b": _names(task.labels, pairs.value_right),
+        "n": pairs.n,
+    }
+
+
+def _dependency_rows(
+    fitted: Fit, given: Sequence[tuple[str, str, str]], copied: Mapping[int, tuple[int, int]]
+) -> dict[str, Any]:
+    """Return a row for each pair and reason, the pair in the order of the label matrix; scores where measured.
+
+    A fit gives a pair one reason only: that it was given, although the votes may show more.
+    """
+    place = {name: at for at, name in enumerate(fitted.sources)}
+    edges: dict[tuple[str, str, str], tuple[float | None, float | None, int | None]] = {}
+    measured: dict[tuple[str, str], tuple[float | None, float | None, int | None]] = {}
+    for edge in fitted.dependencies:
+        a, b = sorted((edge.source_a, edge.source_b), key=place.__getitem__)
+        measured[a, b] = (edge.r, edge.z, edge.rows)
+        edges[a, b, edge.reason] = measured[a, b]
+        if edge.z is not None:
+            edges[a, b, "learned"] = measured[a, b]
+    for one, two, reason in given:
+        a, b = sorted((one, two), key=place.__getitem__)
+        edges.setdefault((a, b, reason), measured.get((a, b), (None, None, None)))
+    for right, (left, n) in copied.items():
+        edges[fitted.sources[left], fitted.sources[right], "copy"] = (1.0, None, n)
+    text, number = pa.string(), pa.float64()
+    fields = [("lf_a", text), ("lf_b", text), ("reason", text), ("score", number), ("z", number), ("n", pa.int64())]
+    return _columns(fields, [(*key, *value) for key, value in edges.items()])
+
+
+def _score_rows(task: Task, columns: Sequence[str], form: ScoreForm, counts: VoteCounts) -> dict[str, Any]:
+    """Return the evidence of each vote that was cast for each class."""
+    k = form.n_classes
+    cast = np.unique(counts.source * k + counts.value)
+    source, code = (np.repeat(part, k) for part in np.divmod(cast, k))
+    classes = np.tile(np.arange(k), len(cast))
+    weights = np.ones(form.n_sources) if form.share_weights is None else form.share_weights
+    return {
+        "source": source.astype(np.int32),
+        "lf": _names(columns, source),
+        "code": code.astype(np.int16),
+        "vote": _names(task.labels, code),
+        "class": classes.astype(np.int16),
+        "label": _names(task.labels, classes),
+        "score": form.temperature * form.scores[source, code, classes],
+        "share": np.where(code == classes, weights[source], 0.0),
+    }
+
+
+def _confusion_rows(task: Task, fitted: Fit) -> dict[str, Any]:
+    """Return how often each source that votes is expected to vote each label on rows of each class."""
+    confusion = fitted.confusion
+    m, k = len(fitted.sources), len(task.labels)
+    shares = np.full((m, k, k), np.nan) if confusion is None else confusion
+    source, label, truth = (part.ravel() for part in np.indices((m, k, k)))
+    kept = ~np.isnan(shares.ravel())
+    names, labels = np.array(fitted.sources, dtype=object), np.array(task.labels, dtype=object)
+    return {
+        "lf": pa.array(names[source[kept]], pa.string()),
+        "truth": pa.array(labels[truth[kept]], pa.string()),
+        "label": pa.array(labels[label[kept]], pa.string()),
+        "p": shares.ravel()[kept],
+    }
+
+
+def _bias_rows(task: Task, form: ScoreForm) -> dict[str, Any]:
+    k = form.n_classes
+    mix = pa.nulls(k, pa.float64()) if form.share_mix is None else np.full(k, float(form.share_mix))
+    return {
+        "class": np.arange(k, dtype=np.int16),
+        "label": pa.array(task.labels, pa.string()),
+        "bias": form.temperature * form.bias,
+        "prior": form.prior,
+        "mix": mix,
+        "power": np.full(k, float(form.share_power)),
+    }
+
+
+# ---------------------------------------------------------------------------------------------- label_model_report
+
+
+def report(
+    rooms: Rooms,
+    task: Task,
+    counted: Callable[[], RowVotes],
+    arguments: Callable[[RowVotes], Mapping[str, Any]],
+) -> None:
+    """Fit all label model methods and store how they compare, unless what is stored is of the current label run.
+
+    Parameters
+    ----------
+    counted : reads the votes with the split and gold label of their rows
+    arguments : what the label model is fitted with besides the votes and its method
+    """
+    run, method = _label_run(rooms, task)
+    known = rooms.engine.rows(
+        f"SELECT 1 FROM {rooms.engine.table('label_reports')} WHERE lower(task) = ? AND run = ? LIMIT 1",
+        [task.name.lower(), run],
+    )
+    if known or run is None:
+        return
+    rows = counted()
+    few = thinned(rows, COMPARED)
+    if few is not rows:
+        rooms.notice(
+            f"label_model_report of task {task.name}: all methods are fitted to {len(few.votes.counts):,} of "
+            f"{len(rows.votes.counts):,} vote patterns, drawn at random"
+        )
+    splits, _ = count_votes(rows)
+    sizes = list(zip(splits.splits, splits.n.tolist(), splits.covered.tolist(), splits.gold.tolist(), strict=True))
+    lines = []
+    for made in compare(few.distinct, method=method, **arguments(rows), evaluation=_evaluation(rows)):
+        for split, n, covered, gold in sizes:
+            found = made.scores.get(split or "")
+            scores = (found.accuracy, found.macro_f1, found.accuracy_all, found.log_loss) if found else (None,) * 4
+            coverage = None if made.coverage is None or not n else covered / n
+            lines.append(
+                (
+                    run, made.method, made.chosen, made.selected, split, n, coverage, _number(made.agreement),
+                    _number(made.log_likelihood), gold, *map(_number, scores), made.reason,
+                )
+            )  # fmt: skip
+    _write(rooms, task, "label_reports", _columns(REPORT, lines))
+
+
+def report_stored(rooms: Rooms, task: Task) -> None:
+    """Store how the labels that are stored row by row compare with gold, unless that is of the current label run.
+
+    Of a bitvector, whose labels are lists, there is only the coverage.
+    """
+    run, method = _label_run(rooms, task)
+    if run is None:
+        return
+    (chosen, reason) = rooms.engine.rows(
+        f"SELECT chosen, reason FROM {rooms.engine.table('label_runs')} WHERE lower(task) = ?", [task.name.lower()]
+    )[0]
+    lines = [
+        (run, method, chosen, True, split, n, coverage, 1.0, None, gold, *scores, reason)
+        for split, n, coverage, gold, *scores in rooms.engine.rows(stored_scores(task))
+    ]
+    _write(rooms, task, "label_reports", _columns(REPORT, lines))
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)
+
+
+def _label_run(rooms: Rooms, task: Task) -> tuple[int | None, str]:
+    """Return the number and the method of the current label run."""
+    found = rooms.engine.rows(
+        f"SELECT run, method FROM {rooms.engine.table('label_runs')} WHERE lower(task) = ?", [task.name.lower()]
+    )
+    return found[0] if found else (None, "")
+
+
+def _evaluation(rows: RowVotes) -> dict[str, tuple[VotePatterns | SparseVotes, np.ndarray]]:
+    """Return the votes and gold labels of the rows of each split that have one; rows without a split are in ''."""
+    found: dict[str, tuple[VotePatterns | SparseVotes, np.ndarray]] = {}
+    for split in dict.fromkeys(rows.split.tolist()):
+        known = np.flatnonzero((rows.split == split) & (rows.gold >= 0))
+        if len(known):
+            votes = some_rows(rows.votes, known)
+            few = thinned(RowVotes(votes, rows.split[known], rows.gold[known], votes), COMPARED)
+            found[split or ""] = (few.votes, few.gold)
+    return found
