@@ -33,7 +33,7 @@ TILTED = 0.25
 CLEAR = 0.05
 """An anchor of the rates that weighs less is left out."""
 TINY = 1e-12
-SAMPLE = 20_000
+SAMPLE = 10_000
 """Patterns on which models are compared."""
 CHUNK_CELLS = 1 << 20
 """Cells (votes x classes) held out at a time."""
@@ -115,8 +115,9 @@ def _preference(information: Sequence[float]) -> np.ndarray:
     # The absolute part keeps rounding from deciding where nothing is predicted.
     logs = STEEPNESS * np.log(np.asarray(information) + TIE)
     logs[0] += STEEPNESS * np.log(1 + MARGIN)
-    weights: np.ndarray = np.exp(logs - logs.max())
-    return weights / weights.sum()
+    powers = np.exp(logs - logs.max())
+    weights: np.ndarray = powers / powers.sum()
+    return weights
 
 
 def held_out_information(votes: VoteTable, form: ScoreForm) -> float:
