@@ -29,11 +29,11 @@ def changes(rows: int) -> dict[str, Callable[[int], str]]:
     return {
         "nothing changed": lambda run: "SELECT 1",
         "one labeling function edited": lambda run: (
-            f"CREATE OR REPLACE LF lf_3 FOR TASK spam VOTE 'spam' WHEN body LIKE '%{['urgent', 'ticket'][run % 2]}%'"
+            f"CREATE OR REPLACE LF lf_3 FOR TASK spam VOTE 'spam' WHEN body LIKE '%{['ticket', 'street'][run % 2]}%'"
         ),
         "one regular expression edited": lambda run: (
             "CREATE OR REPLACE LF lf_30 FOR TASK spam VOTE 'ham' WHEN "
-            rf"regexp_matches(body, '(?i)\b({['account|bank', 'street|stock'][run % 2]})\b')"
+            rf"regexp_matches(body, '(?i)\b({['street|stock', 'account|train'][run % 2]})\b')"
         ),
         "1% of the rows appended": lambda run: (
             f"INSERT INTO docs SELECT id + {rows * (run + 2)}, title, body, host, amount, age FROM docs "

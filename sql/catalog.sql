@@ -6,6 +6,7 @@
 --   wsdb.sources_t        of a sparse label matrix, the names of the sources by number
 --   wsdb.scores_labels_t  of a sparse label matrix, the evidence by source, code and class; also scores_training_t
 --   wsdb.confidence_t     how sure votes are, where they say so
+--   wsdb.sets_t           votes for one of several labels, where a vote is a list
 --   wsdb.posterior_t      the labels, where they are no formula of a row's votes: sequences, sets, bitvectors, graphs
 --   wsdb.label_matrix_t   the label matrix with label strings (view)
 --   wsdb.label_votes_t    the same in long form: one row per vote (view)

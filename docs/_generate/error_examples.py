@@ -219,6 +219,11 @@ EXAMPLES: dict[str, Example] = {
         "REFRESH LABELS FOR TASK spam;",
         before="CREATE LABEL MODEL chain FOR TASK spam USING hmm;",
     ),
+    "WS338": Example(
+        "A model is trained for a task whose rows have any number of labels.",
+        "CREATE MODEL m FOR TASK about FROM comments FEATURES (body);",
+        before="CREATE TASK about ON comments KEY (id) TYPE BITVECTOR ('price', 'service');",
+    ),
     "WS340": Example(
         "A SELECT votes spans on a task whose labels are not O, B-… and I-….",
         "CREATE LABELING FUNCTION names FOR TASK kind\n"

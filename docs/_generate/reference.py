@@ -309,6 +309,7 @@ PER_TASK = {
     "sources": "many",
     "scores_labels": "many",
     "confidence": "sure",
+    "sets": "vague",
     "posterior": "sure",
     "label_matrix": "spam",
     "label_votes": "spam",
@@ -323,6 +324,8 @@ CREATE TASK many ON comments KEY (id) TYPE MULTICLASS ('song', 'video', 'other')
 CREATE LF crowd FOR TASK many FROM VOTES cast_votes (id, worker, label);
 CREATE TASK sure ON comments KEY (id) TYPE MULTICLASS ('song', 'video', 'other');
 CREATE LF one FOR TASK sure AS SELECT id, label, sure AS confidence FROM cast_votes WHERE worker = 'worker_1';
+CREATE TASK vague ON comments KEY (id) TYPE MULTICLASS ('song', 'video', 'other');
+CREATE LF either FOR TASK vague AS SELECT 1 AS id, ['song', 'video'] AS label;
 REFRESH LABELS;
 """
 

@@ -83,10 +83,25 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @given(changes=st.lists(EDITS, min_size=1, max_size=14))
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_matrix_kept_up_to_date_is_the_matrix_built_anew(
     way: str, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[Any, ...]]
 ) -> None:
+    check(way, monkeypatch, changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+@given(changes=st.lists(EDITS, min_size=6, max_size=20))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_matrix_kept_up_to_date_through_many_changes_is_the_matrix_built_anew(
+    way: str, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[Any, ...]]
+) -> None:
+    check(way, monkeypatch, changes)
+
+
+def check(way: str, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[Any, ...]]) -> None:
+    """Make the changes and compare what was kept with what a rebuild gives."""
     for module, values in WAYS[way].items():
         for name, value in values.items():
             monkeypatch.setattr(module, name, value)

@@ -35,7 +35,7 @@ from wsdb.engine.sparse import ID, SparseRun
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import TaskFacts
 from wsdb.planner.pack import bits, per_word
-from wsdb.planner.steps import Column, LabelMatrix, Match, Pack, Scan, walk
+from wsdb.planner.steps import Column, LabelMatrix, Match, Pack, Reuse, Scan, walk
 
 BATCH_ROWS = 65_536
 CONFLICT = re.compile(r"conflict|duplicate key|altered", re.IGNORECASE)
@@ -230,6 +230,11 @@ class DuckDBEngine:
         groups = self._groups.pop(task.name.lower(), {})
         kernels, joins = self._kernels(step), self._joins(step)
         sure = self.table(f"confidence_{task.name}"), self.table(f"sets_{task.name}")
+        kept = [name for part in step.parts if isinstance(part, Reuse) for name in part.names]
+        for name in ("confidence", "sets"):  # they are written with the columns that are computed
+            if self._has_table(f"{name}_{task.name}"):
+                old = f"NOT list_contains([{literals(kept)}]::VARCHAR[], column_name)"
+                self.con.execute(f"DELETE FROM {self.table(f'{name}_{task.name}')} WHERE {old}")
         patterns = self._patterns(task, [column.name for column in step.columns])
         table, patterns_table = self.table(f"matrix_{task.name}"), self.table(f"patterns_{task.name}")
         if step.storage == "sparse":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from uuid import uuid4
@@ -22,7 +23,7 @@ from wsdb.engine.compile import key_columns
 from wsdb.engine.elements import of_elements
 from wsdb.engine.inline import inlined
 from wsdb.engine.match import Kernel, kernels_of
-from wsdb.engine.rows import MANY, changed_columns, changes, column_hashes, delta_name, fingerprint, joins_of, probe
+from wsdb.engine.rows import changed_columns, changes, delta_name, fingerprint, joins_of, probe
 from wsdb.engine.udf import source_of
 from wsdb.planner.columns import inline
 from wsdb.planner.facts import LFFacts, TaskFacts
@@ -83,30 +84,23 @@ class Inspector:
         wanted = tuple(name for name in columns if name in read and name.lower() not in low)
         gold = self._gold(task)
         if stored is None or stored.hash_probe != probe(self._con) or not set(stored.row_columns) <= set(columns):
-            n_rows, (hashed,) = fingerprint(self._con, task, wanted)
-            each = column_hashes(self._con, task, wanted)
+            n_rows, (hashed,), each = fingerprint(self._con, task, wanted)
             return TaskFacts(n_rows, hashed, facts, wanted, None, False, gold, each, stale)
-        n_rows, hashes = fingerprint(
+        n_rows, hashes, each = fingerprint(
             self._con, task, stored.row_columns, *([wanted] if wanted != stored.row_columns else [])
         )
         if hashes[0] == stored.rows_hash:
-            same = wanted == stored.row_columns
-            kept = stored.column_hashes if same else column_hashes(self._con, task, wanted)
-            return TaskFacts(n_rows, hashes[-1], facts, wanted, None, True, gold, kept, stale)
+            return TaskFacts(n_rows, hashes[-1], facts, wanted, None, True, gold, each, stale)
         found = changes(self._con, task, stored, matrix, n_rows)
         if found is None:
-            each = column_hashes(self._con, task, wanted)
             return TaskFacts(n_rows, hashes[-1], facts, wanted, None, False, gold, each, stale)
         if found.added or found.removed:
             queries = [lf for lf in lfs if lf.enabled and facts[lf.name].inlined is None]
             facts |= {lf.name: replace(facts[lf.name], moved=True) for lf in queries if self._moved(lf, task)}
-        others = changed_columns(self._con, task, stored, found)
+        others = changed_columns(stored, found, each)
         if others is not None:
             found = replace(found, columns=others)
-        # Where few rows changed, reading all of them for these hashes would cost more than they can save.
-        most = found.touched + found.removed > MANY * max(n_rows, stored.n_rows)
-        kept = column_hashes(self._con, task, wanted) if most else ()
-        return TaskFacts(n_rows, hashes[-1], facts, wanted, found, True, gold, kept, stale)
+        return TaskFacts(n_rows, hashes[-1], facts, wanted, found, True, gold, each, stale)
 
     def _lf(self, lf: LabelingFunction, task: Task, types: dict[str, str], together: bool) -> LFFacts:
         """Return the facts of one labeling function."""
@@ -356,9 +350,13 @@ class Inspector:
         return digest(source, names, *row)
 
 
+TEXT = re.compile(r"LIKE|contains|lower|upper|similar", re.IGNORECASE)
+"""Predicates that read the whole text of a row."""
+
+
 def cost(predicates: tuple[str, ...]) -> float:
     """Return about how many microseconds a row DuckDB takes for predicates: a regular expression is the dear one."""
-    return sum(1.5 if "regexp" in text or "~" in text else 0.3 for text in predicates)
+    return sum(1.5 if "regexp" in text or "~" in text else 0.3 if TEXT.search(text) else 0.03 for text in predicates)
 
 
 def _plain(error: SpecError) -> str:

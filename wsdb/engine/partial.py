@@ -1,7 +1,7 @@
 """Votes for one of several labels: a list in a query or vote relation of a task with one label a row.
 
-The label matrix has no vote there; the labels stand in a table of their own, ``wsdb.sets_<task>``, which the label model
-of partial votes reads with it.
+The label matrix has no vote there; the labels stand in a table of their own, ``wsdb.sets_<task>``, which the label
+model of partial votes reads with it.
 """
 
 from __future__ import annotations

@@ -19,9 +19,19 @@ MANY = 0.5
 """Where more than this share of the rows changed, it is worth asking which columns did."""
 
 
+def column_hash(task: Task, name: str) -> str:
+    """Return SQL of the hash of a row's keys and one column."""
+    return f"hash({idents(task.keys)}, {ident(name)})"
+
+
 def row_hash(task: Task, columns: Sequence[str]) -> str:
-    """Return SQL of the hash of a row: of its keys and of these columns."""
-    return f"hash({', '.join([idents(task.keys), *map(ident, columns)])})"
+    """Return SQL of the hash of a row: of its keys and of these columns.
+
+    It is made from the hashes of the columns, so that a query that asks for both reads long texts once.
+    """
+    if not columns:
+        return f"hash({idents(task.keys)})"
+    return f"hash({', '.join(column_hash(task, name) for name in columns)})"
 
 
 def row_facts(task: Task, columns: Sequence[str]) -> list[str]:
@@ -63,24 +73,20 @@ def probe(con: duckdb.DuckDBPyConnection) -> str:
 
 def fingerprint(
     con: duckdb.DuckDBPyConnection, task: Task, *column_lists: Sequence[str]
-) -> tuple[int, tuple[str, ...]]:
-    """Return the number of rows, and for each list of columns a hash over all rows, whatever their order; one scan."""
-    parts = ", ".join(f"bit_xor({row_hash(task, columns)})" for columns in column_lists)
-    row = con.execute(f"SELECT count(*), {parts} FROM {task.relation}").fetchall()[0]
-    hashes = [
-        digest(*task.keys, *task.labels, *cols, row[0], value)
-        for cols, value in zip(column_lists, row[1:], strict=True)
-    ]
-    return int(row[0]), tuple(hashes)
+) -> tuple[int, tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return the number of rows, and hashes over all rows, whatever their order; one scan.
 
-
-def column_hashes(con: duckdb.DuckDBPyConnection, task: Task, columns: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return the hash of each column over all rows."""
-    if not columns:
-        return ()
-    parts = ", ".join(f"bit_xor({row_hash(task, [name])})" for name in columns)
-    row = con.execute(f"SELECT {parts} FROM {task.relation}").fetchall()[0]
-    return tuple(zip(columns, map(str, row), strict=True))
+    The hashes are one for each list of columns, and one for each column of the last list.
+    """
+    parts = [f"bit_xor({row_hash(task, columns)})" for columns in column_lists]
+    parts += [f"bit_xor({column_hash(task, name)})" for name in column_lists[-1]]
+    row = con.execute(f"SELECT count(*), {', '.join(parts)} FROM {task.relation}").fetchall()[0]
+    lists, each = row[1 : 1 + len(column_lists)], row[1 + len(column_lists) :]
+    hashes = tuple(
+        digest(*task.keys, *task.labels, *columns, row[0], value)
+        for columns, value in zip(column_lists, lists, strict=True)
+    )
+    return int(row[0]), hashes, tuple(zip(column_lists[-1], map(str, each), strict=True))
 
 
 def changes(
@@ -115,13 +121,18 @@ def _types(con: duckdb.DuckDBPyConnection, task: Task, relation: str) -> list[st
 
 
 def changed_columns(
-    con: duckdb.DuckDBPyConnection, task: Task, stored: StoredMatrix, found: RowChanges
+    stored: StoredMatrix, found: RowChanges, now: tuple[tuple[str, str], ...]
 ) -> tuple[str, ...] | None:
-    """Return which columns changed, where the keys are the same and much of the rest is not; else None."""
+    """Return which columns changed, where the keys are the same and much of the rest is not; else None.
+
+    Parameters
+    ----------
+    now : the hash of each column that is read
+    """
     if found.added or found.removed or found.changed <= MANY * stored.n_rows or not stored.column_hashes:
         return None
-    now = dict(column_hashes(con, task, stored.row_columns))
-    return tuple(name for name, hashed in stored.column_hashes if now.get(name) != hashed)
+    each = dict(now)
+    return tuple(name for name, hashed in stored.column_hashes if each.get(name) != hashed)
 
 
 def joins_of(task: Task, names: Iterable[str], table: Callable[[str], str]) -> str:

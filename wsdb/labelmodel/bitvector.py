@@ -143,12 +143,17 @@ def _fit_bits(
 
 
 def _vote_balance(votes: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
-    """Mean vote share of yes over the rows where a bit is voted on, one row added per class: float64 (k,)."""
+    """Mean vote share of yes over the rows where a bit is voted on, one row added per class: float64 (k,).
+
+    A bit to which nobody says no, or nobody yes, has one half: such votes do not tell how rare it is.
+    """
     rows = np.ones(len(votes)) if counts is None else counts.astype(float)
     given = (votes != ABSTAIN).sum(axis=1)
     share = (votes == 1).sum(axis=1) / np.maximum(given, 1)
-    balance: np.ndarray = (rows @ share + 1) / (rows @ (given > 0) + 2)
-    return balance
+    balance = (rows @ share + 1) / (rows @ (given > 0) + 2)
+    both = (votes == 0).any(axis=(0, 1)) & (votes == 1).any(axis=(0, 1))
+    known: np.ndarray = np.where(both, balance, 0.5)
+    return known
 
 
 def _check(votes: np.ndarray) -> None:

@@ -14,9 +14,9 @@ from wsdb.parser.script import Piece
 
 MATRIX_FUNCTIONS = ("label_matrix", "label_votes")
 LABEL_FUNCTIONS = (
-    "labels", "label_spans", "label_model", "lf_summary", "lf_conflicts", "lf_dependencies", "label_confusion", "lf_errors",
-    "lf_confusion",
-    "label_buckets", "coverage_gaps", "sample_for_review", "label_issues", "explain_row", "label_model_report",
+    "labels", "label_spans", "label_model", "lf_summary", "lf_conflicts", "lf_dependencies", "label_confusion",
+    "lf_errors", "lf_confusion", "label_buckets", "coverage_gaps", "sample_for_review", "label_issues", "explain_row",
+    "label_model_report",
 )  # fmt: skip
 MODEL_FUNCTIONS = ("predict", "evaluate", "confusion_matrix")
 HISTORY_FUNCTIONS = ("model_versions", "training_info")

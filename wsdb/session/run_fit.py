@@ -132,7 +132,11 @@ def fit_arguments(rooms: Rooms, task: Task, spec: LabelModelSpec, rows: RowVotes
             structure=spec.structure,
             calibrate=spec.calibrate,
         ),
-        "dependencies": dependencies(rooms, task, rows.votes.sources),
+        "dependencies": [
+            pair
+            for pair in dependencies(rooms, task, rows.votes.sources)
+            if spec.structure != "declared" or pair[2] == "declared"
+        ],
     }
 
 

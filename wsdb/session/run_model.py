@@ -118,6 +118,14 @@ def plan(
     known = {name.lower() for name, _ in rooms.engine.columns(spec.source, at, f'model "{spec.name}"')}
     keys: list[str] = []
     for task in tasks:
+        if task.kind == "bitvector":
+            raise SpecError(
+                "WS338",
+                f'task "{task.name}" gives a row any number of labels; this version trains on tasks with one label a '
+                "row",
+                span=at.at("task") if at is not None else None,
+                hint="make a BINARY task for each label that a model shall predict",
+            )
         for key in task.keys:
             if key.lower() not in known:
                 raise SpecError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from wsdb.core.specs import LabelModelSpec
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.core.task import Task
 from wsdb.labelmodel.joint import fit_joint, joint_posterior
-from wsdb.labelmodel.joint_graph import Component, Constraint, JointGraph, JointTask, feasible_vectors
+from wsdb.labelmodel.joint_graph import MAX_VECTORS, Component, Constraint, JointGraph, JointTask, feasible_vectors
 from wsdb.labelmodel.shapes import RowFit, RowVoteMatrix, fit_rows
 from wsdb.labelmodel.spans import tag_set
 from wsdb.labelmodel.spans_sql import label_spans_sql
@@ -245,26 +246,52 @@ def joint_graph(graph: TaskGraph, tasks: Sequence[Task]) -> JointGraph:
     of = {task.name.lower(): task for task in tasks}
     named = [JointTask(task.name, task.labels) for task in tasks]
     rules: list[Constraint] = []
-    parents: dict[str, dict[str, set[str]]] = {}
+    applies = any(rule.label is None for rule in graph.rules)
     for rule in graph.rules:
         task, other = of[rule.task.lower()], of[rule.other.lower()]
-        if rule.label is None:
-            parents.setdefault(task.name, {}).setdefault(other.name, set()).add(rule.other_label)
-        else:
+        if rule.label is not None:
             rules.append(Constraint(task.name, rule.label, rule.verb, other.name, rule.other_label))
-    if any(len(others) > 1 for others in parents.values()):  # it applies under any of several tasks
-        table = np.array(list(vectors(graph, {name: task.labels for name, task in of.items()})), dtype=np.int64)
+    if applies:
+        table = np.array(
+            list(islice(vectors(graph, {name: task.labels for name, task in of.items()}), MAX_VECTORS + 1)),
+            dtype=np.int64,
+        ).reshape(-1, len(tasks))
+        if len(table) > MAX_VECTORS:
+            raise SpecError(
+                "WS343",
+                f"task graph {graph.name} leaves more than {MAX_VECTORS:,} combinations of labels",
+                hint="make graphs of fewer tasks, or more rules",
+            )
+        for at, task in enumerate(tasks):
+            never = [label for code, label in enumerate(task.labels) if not (table[:, at] == code).any()]
+            if never:
+                raise SpecError(
+                    "WS342",
+                    f"the constraints leave no combination with {task.name} = '{never[0]}'",
+                )
         sizes = np.array([len(task.labels) for task in tasks], dtype=np.int64)
-        return JointGraph(tuple(named), (Component(np.arange(len(tasks)), sizes, table.reshape(-1, len(tasks))),))
-    for name, others in parents.items():
-        for parent, allowed in others.items():
-            rules += [
-                Constraint(name, label, "excludes", parent, barred)
-                for label in of[name.lower()].labels
-                for barred in of[parent.lower()].labels
-                if barred not in allowed
-            ]
+        return JointGraph(tuple(named), (Component(np.arange(len(tasks)), sizes, table),))
     return feasible_vectors(named, rules)
+
+
+def refuse_soft(rooms: Rooms, step: JointFit) -> None:
+    """Raise where votes on tasks of a task graph are not for one label each, and sure.
+
+    Raises
+    ------
+    SpecError
+        WS337 with the task.
+    """
+    snapshot = rooms.catalog.definitions()
+    for task, pack in zip(step.tasks, step.packs, strict=True):
+        lfs = [lf for lf in snapshot.lfs(task.name) if lf.enabled and rooms.engine.has_confidence(lf)]
+        if lfs or rooms.engine.has_sets(pack):
+            what = f'a confidence, of "{lfs[0].name}"' if lfs else "votes for one of several labels"
+            raise SpecError(
+                "WS337",
+                f'task graph "{step.graph.name}" needs plain votes, and task "{task.name}" has {what}',
+                hint="leave that out, or give the task a label model of its own",
+            )
 
 
 def run_joint(rooms: Rooms, step: JointFit) -> None:
@@ -273,6 +300,7 @@ def run_joint(rooms: Rooms, step: JointFit) -> None:
     check_options(step.spec, "the label model of a task graph")
     tasks, names = step.tasks, [task.name.lower() for task in step.tasks]
     graph = joint_graph(step.graph, tasks)
+    refuse_soft(rooms, step)
     keyed = rooms.engine.keyed_votes(step.packs)
     columns = [(name, at) for at, pack in enumerate(step.packs) for name in pack.columns]
     rooms.progress(f"label model of {', '.join(names)}: {len(keyed.votes):,} rows", 0, 0)

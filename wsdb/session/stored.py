@@ -17,10 +17,13 @@ def macro(rooms: Rooms, name: str, parameters: Sequence[str], select: str) -> No
     """Write a table macro of schema wsdb; in `select` a parameter stands as ``@name@`` and gets a string or NULL.
 
     The body goes through query(), so that it is bound when it is called. EXPORT DATABASE writes macros before the
-    views they read; bound at once, IMPORT DATABASE could not make them.
+    views they read; bound at once, IMPORT DATABASE could not make them. What a macro without parameters gives to
+    query() would be known, and bound, when it is made: it gets a parameter that nobody uses.
     """
     body = literal(select)
-    for parameter in parameters:
+    if not parameters:
+        body, parameters = f"{body} || bound_late", ("bound_late := ''",)
+    for parameter in (name for name in parameters if ":=" not in name):
         given = f"coalesce('''' || replace({parameter}, '''', '''''') || '''', 'NULL')"
         body = f"replace({body}, '@{parameter}@', {given})"
     rooms.engine.run(
