@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wsdb.core.sqltext import ident, idents, literal
 from wsdb.monitor.labelled import Labelled
+from wsdb.monitor.rows import vote_label
 
 
 def explain_body(rows: Labelled) -> str:
@@ -58,6 +59,33 @@ def explain_body(rows: Labelled) -> str:
         f"WITH chosen AS MATERIALIZED ({_chosen(rows)}), bias AS ({bias}), said AS MATERIALIZED ({said}), "
         f"classes AS ({classes}), factored AS ({factored}), totals AS MATERIALIZED ({totals}), "
         f"masses AS MATERIALIZED ({masses}), answer AS MATERIALIZED ({answer}), terms AS ({terms}) "
+        "SELECT term, lf, vote, weight, evidence FROM terms "
+        f"WHERE (SELECT count(*) FROM chosen) > 0 OR {_missing(rows)}::BOOLEAN ORDER BY step, source"
+    )
+
+
+def stored_body(rows: Labelled) -> str:
+    """Return the body of ``explain_row`` where labels are stored row by row: the votes and the probabilities.
+
+    Such a label depends on other rows or votes too, so that its evidence is no sum of this row's terms.
+    """
+    task = rows.task
+    low, names = literal(task.name.lower()), ", ".join(literal(name) for name in rows.columns)
+    labels = f"wsdb.{ident('labels_' + task.name)}"
+    weights = f"SELECT lf, any_value(weight) AS weight FROM wsdb.label_parameters WHERE lower(task) = {low} GROUP BY lf"
+    evidence = "NULL::MAP(VARCHAR, DOUBLE) AS evidence"
+    votes = (
+        f"SELECT 1 AS step, v.source, 'vote' AS term, ([{names}]::VARCHAR[])[v.source + 1] AS lf, "
+        f"{vote_label('v.code', task)} AS vote FROM ({_votes(rows)}) AS v WHERE v.code IS NOT NULL"
+    )
+    terms = (
+        f"SELECT v.step, v.source, v.term, v.lf, v.vote, w.weight, {evidence} FROM ({votes}) AS v "
+        f"LEFT JOIN ({weights}) AS w ON w.lf = v.lf UNION ALL "
+        f"SELECT 2, NULL, 'probability', NULL, NULL, NULL, l.probs FROM {labels} AS l "
+        f"JOIN chosen USING ({idents(task.keys)})"
+    )
+    return (
+        f"WITH chosen AS MATERIALIZED ({_chosen(rows)}), terms AS ({terms}) "
         "SELECT term, lf, vote, weight, evidence FROM terms "
         f"WHERE (SELECT count(*) FROM chosen) > 0 OR {_missing(rows)}::BOOLEAN ORDER BY step, source"
     )

@@ -16,7 +16,7 @@ from wsdb.labelmodel.fitted import Fit
 from wsdb.labelmodel.score import ScoreForm
 from wsdb.labelmodel.sparse_sql import labels_select_sparse
 from wsdb.labelmodel.sql import labels_select
-from wsdb.monitor.explain_row import explain_body
+from wsdb.monitor.explain_row import explain_body, stored_body
 from wsdb.monitor.label_scores import stored_scores
 from wsdb.monitor.labelled import Labelled
 from wsdb.monitor.lf_rows import buckets_body, confusion_body, errors_body
@@ -93,7 +93,8 @@ def store(
         _write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
         labelled = Labelled(task, n_rows, tuple(columns), storage, _labeller(task, columns, storage, fitted.form))
     for name, (parameters, body) in BODIES.items():
-        macro(rooms, f"{name}_{task.name}", parameters, body(labelled))
+        written = stored_body if fitted is None and name == "explain_row" else body
+        macro(rooms, f"{name}_{task.name}", parameters, written(labelled))
 
 
 def forget(rooms: Rooms, task: Task, table: str) -> None:
