@@ -25,7 +25,8 @@ class DerivedState(Tables):
             "SELECT task, n_rows, rows_hash, row_columns, column_hashes, gold_hash, hash_probe, storage "
             f"FROM {self.table('matrices')}"
         )
-        return [(*row[:4], tuple(zip(row[3], row[4] or (), strict=False)), *row[5:]) for row in rows]
+        # An empty string is NULL after EXPORT and IMPORT DATABASE by some versions of DuckDB.
+        return [(*row[:4], tuple(zip(row[3], row[4] or (), strict=False)), row[5] or "", *row[6:]) for row in rows]
 
     def put_matrix(
         self, task: str, matrix: StoredMatrix, measured: Mapping[str, tuple[int, float | None, bool]]
