@@ -60,31 +60,11 @@ def voted_path(
 
 
 def _voted_spans(symbols: np.ndarray, sequences: DistinctSequences, tags: TagSet) -> list[tuple[int, int, int]]:
-    """Every different span that some source votes, as (start, end, kind), sorted.
-
-    Sources that vote only the first or only the later elements of spans vote spans together, as one.
-    """
+    """Every different span that some source votes, as (start, end, kind), sorted."""
     voted: set[tuple[int, int, int]] = set()
-    for column in (*symbols.T, *_together(symbols, tags)):
-        voted.update(bio_to_spans(column[sequences.kinds] - 1, sequences.offsets, tags).rows())
+    for j in range(symbols.shape[1]):
+        voted.update(bio_to_spans(symbols[sequences.kinds, j] - 1, sequences.offsets, tags).rows())
     return sorted(voted)
-
-
-def _together(symbols: np.ndarray, tags: TagSet) -> list[np.ndarray]:
-    """The most frequent vote of the sources that vote parts of spans, as a column; nothing without an I-only source."""
-    parts = np.zeros(symbols.shape[1], dtype=bool)
-    for begin, inside in zip(tags.begin.tolist(), tags.inside.tolist(), strict=True):
-        if inside < 0:
-            continue
-        first, later = (symbols == 1 + begin).any(axis=0), (symbols == 1 + inside).any(axis=0)
-        if (later & ~first).any():
-            parts |= first != later
-    if not parts.any():
-        return []
-    counts = np.stack([(symbols[:, parts] == 1 + v).sum(axis=1) for v in range(len(tags.labels))], axis=1)
-    if tags.outside >= 0:
-        counts[:, tags.outside] = 0
-    return [np.where(counts.any(axis=1), 1 + counts.argmax(axis=1), 0)]
 
 
 class _RunDecoder:
