@@ -30,13 +30,10 @@ HEAVY = {
     # DuckDB looks for interrupts between vectors of 2,048 rows; one takes half a minute here
     "vector": "CREATE LF slow FOR TASK spam VOTE 'ok' WHEN levenshtein(repeat(body, 400), repeat('page 1', 400)) < 9;",
     "kernels": "".join(
-        f"CREATE LF {name} FOR TASK spam VOTE 'ok' WHEN regexp_matches(body, '{pattern}$');\n"
-        for name, pattern in [
-            ("k1", ".*[0-4].*[5-9].*[79]"),
-            ("k2", ".*[1-5].*[6-9].*[24]"),
-            ("slow", ".*[3-5].*[07].*3"),
-        ]
-    ),
+        f"CREATE LF k{at} FOR TASK spam VOTE 'ok' WHEN regexp_matches(body, '.*[0-{at % 8}].*[{at % 9}-9].*{at % 10}$');\n"
+        for at in range(1, 40)
+    )
+    + "CREATE LF slow FOR TASK spam VOTE 'ok' WHEN regexp_matches(body, '.*[3-5].*[07].*3$');",
     "join": "CREATE LF slow FOR TASK spam VOTE 'ok' WHEN "
     "(SELECT count(*) FROM t a, t b WHERE a.id * b.id % 1009 = t.id) > 1000000;",
     "python": SLEEPS.format("[time.sleep(0.002) for row in range(batch.num_rows)]"),
