@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdb.engine.compile import packed_words
-from wsdb.engine.duckdb import unpack
+from wsdb.engine.stored_votes import unpack
 from wsdb.planner.pack import per_word
 
 

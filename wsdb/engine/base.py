@@ -14,9 +14,8 @@ from wsdb.core.matrix import KeyedVotes, RowVotes
 from wsdb.core.payload import Primitive
 from wsdb.core.span import Span
 from wsdb.core.task import Task
-from wsdb.engine.matrix import MatrixRun
+from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.scan import FusedScanError
-from wsdb.engine.sparse import SparseRun
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import TaskFacts
 from wsdb.planner.steps import LabelMatrix, Pack
@@ -63,6 +62,9 @@ class Engine(Protocol):
     def columns(self, relation: str, at: Statement | None = None, what: str = "relation") -> Columns:
         """Return the (name, type) columns of a relation."""
 
+    def bind(self, query: str, span: Span | None, what: str) -> Columns:
+        """Return the (name, type) columns of a query in which the user's text begins on the second line."""
+
     def describe(self, query: str, span: Span | None, what: str) -> Columns:
         """Return the (name, type) columns of a SELECT of the user's."""
 
@@ -95,7 +97,7 @@ class Engine(Protocol):
 
     def run_matrix(
         self, step: LabelMatrix, progress: Callable[[str, int, int], None]
-    ) -> tuple[MatrixRun | SparseRun, dict[str, int]]:
+    ) -> tuple[MatrixRun, dict[str, int]]:
         """Bring a stored label matrix up to date; return the run and the votes of each column."""
 
     def isolate(self, failure: FusedScanError) -> None:

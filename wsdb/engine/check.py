@@ -2,78 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import duckdb
 
-from wsdb.core.errors import DataError, SpecError, did_you_mean
+from wsdb.core.errors import SpecError
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.payload import POS
 from wsdb.core.span import Span
-from wsdb.core.sqltext import ident, idents, shown_row
+from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import MAX_LABELS, Task, unknown_label
 from wsdb.engine.analyze import answers
 from wsdb.engine.compile import CONFIDENCE, guarded, key_columns
 from wsdb.engine.elements import refuse_spans, whole_rows
-from wsdb.engine.located import located
 from wsdb.engine.partial import KINDS
+from wsdb.engine.relation import describe, has_columns, relation_columns
 from wsdb.engine.udf import load
 from wsdb.parser.statements import Statement
 
-Columns = list[tuple[str, str]]
 STRINGS = ("VARCHAR", "ENUM")
 RESULT_COLUMNS = (
     "split", "gold", "label", "prob", "probs", "n_votes", "n_conflicts", "covered", "vote", "expected", "basis", "lf",
     "source", "lf_version", "computed_at",
 )  # fmt: skip
 """Columns that stand next to the keys in labels, rows and reports."""
-
-
-def describe(con: duckdb.DuckDBPyConnection, query: str, span: Span | None, what: str, first_line: int = 2) -> Columns:
-    """Return the (name, type) columns of a query.
-
-    Raises
-    ------
-    SpecError
-        WS309 with DuckDB's message, at the user's text.
-    """
-    try:
-        return [(name, kind) for name, kind, *_ in con.execute(f"DESCRIBE {query}").fetchall()]
-    except duckdb.Error as error:
-        raise located(error, span, what=what, first_line=first_line) from error
-
-
-def relation_columns(con: duckdb.DuckDBPyConnection, relation: str, span: Span | None, what: str) -> Columns:
-    """Return the columns of a relation, given as SQL text (a name, a path or a query in parentheses)."""
-    return describe(con, f"SELECT * FROM\n{relation}", span, what)
-
-
-def has_columns(
-    names: tuple[str, ...], columns: Columns, relation: str, place: Callable[[str], Span | None]
-) -> tuple[str, ...]:
-    """Return `names` as the relation spells them.
-
-    Parameters
-    ----------
-    place : where each name stands in the statement
-
-    Raises
-    ------
-    SpecError
-        WS312 for the first column that it does not have.
-    """
-    known = {name.lower(): name for name, _ in columns}
-    for name in names:
-        if name.lower() not in known:
-            raise SpecError(
-                "WS312",
-                f'relation {relation} has no column "{name}"',
-                span=place(name),
-                hint=did_you_mean(name, known.values()) or f"it has {', '.join(known.values())}",
-            )
-    return tuple(known[name.lower()] for name in names)
 
 
 def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Task:
@@ -291,46 +244,3 @@ def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: St
             hint="write FROM VOTES relation (keys, label) or (keys, source, label)",
         )
     return body
-
-
-def check_keys(con: duckdb.DuckDBPyConnection, task: Task) -> None:
-    """Raise where keys are NULL or not unique.
-
-    Raises
-    ------
-    DataError
-        WS401 with the count and three examples.
-    """
-    keys = idents(task.keys)
-    is_null = " OR ".join(f"{ident(key)} IS NULL" for key in task.keys)
-    (nulls,) = con.execute(f"SELECT count(*) FROM {task.relation} WHERE {is_null}").fetchall()[0]
-    if nulls:
-        raise DataError(
-            "WS401",
-            f"{nulls:,} row{'s' if nulls > 1 else ''} of {task.relation} ha{'ve' if nulls > 1 else 's'} "
-            f'a NULL in the key ({", ".join(task.keys)}) of task "{task.name}": {_null_rows(con, task, is_null)}',
-            hint="a key identifies a row: fill it, or leave those rows out with a view",
-            count=nulls,
-        )
-    repeated = f"SELECT {keys}, count(*) FROM {task.relation} GROUP BY {keys} HAVING count(*) > 1"
-    examples = con.execute(f"{repeated} ORDER BY count(*) DESC, {keys} LIMIT 3").fetchall()
-    if examples:
-        (count,) = con.execute(f"SELECT count(*) FROM ({repeated})").fetchall()[0]
-        shown = "; ".join(f"{shown_row(task.keys, row[:-1])} ({row[-1]} times)" for row in examples)
-        raise DataError(
-            "WS401",
-            f"{count:,} key{'s' if count > 1 else ''} of {task.relation} "
-            f"{'are' if count > 1 else 'is'} not unique: {shown}",
-            hint="name all columns that identify a row in KEY, or remove the duplicates",
-            count=count,
-            examples=[list(row[:-1]) for row in examples],
-        )
-
-
-def _null_rows(con: duckdb.DuckDBPyConnection, task: Task, is_null: str) -> str:
-    """Return up to three rows with a NULL in the key, their first columns, as an error shows them."""
-    names = [name for name, *_ in con.execute(f"DESCRIBE SELECT * FROM {task.relation}").fetchall()]
-    own = {key.lower() for key in task.keys}
-    shown = (*task.keys, *[name for name in names if name.lower() not in own][:2])
-    rows = con.execute(f"SELECT {idents(shown)} FROM {task.relation} WHERE {is_null} ORDER BY ALL LIMIT 3").fetchall()
-    return "; ".join(shown_row(shown, row) for row in rows)

@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from wsdb.catalog.snapshot import StoredMatrix
-from wsdb.core.errors import CatalogError, SpecError
 from wsdb.core.lf import Expression, LabelingFunction, Select, Votes, VoteWhen
-from wsdb.core.matrix import KeyedVotes, RowVotes, SparseVotes, VotePatterns
-from wsdb.core.payload import POS, Primitive, primitives_of
+from wsdb.core.matrix import KeyedVotes, RowVotes
+from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.span import Span
-from wsdb.core.sqltext import ident, idents, literals
+from wsdb.core.sqltext import ident, literals
 from wsdb.core.task import Task
 from wsdb.engine.analyze import functions, reads
-from wsdb.engine.check import check_lf, check_task, describe, relation_columns
+from wsdb.engine.check import check_lf, check_task
 from wsdb.engine.compile import CONFIDENCE
 from wsdb.engine.inspect import Inspector
 from wsdb.engine.isolate import isolate
 from wsdb.engine.match import Kernel, kernels_of
-from wsdb.engine.matrix import MatrixRun
-from wsdb.engine.partial import with_sets
-from wsdb.engine.patterns import Patterns
-from wsdb.engine.rows import GOLD, SPLIT, joins_of, probe
+from wsdb.engine.matrix import WideRun
+from wsdb.engine.matrix_run import MatrixRun
+from wsdb.engine.patterns import Patterns, has_table
+from wsdb.engine.relation import describe, relation_columns
+from wsdb.engine.rows import joins_of, probe
 from wsdb.engine.scan import FusedScanError
-from wsdb.engine.sparse import ID, SparseRun
+from wsdb.engine.sparse import SparseRun
+from wsdb.engine.stored_votes import StoredVotes
+from wsdb.engine.transaction import at_home, transaction
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import TaskFacts
-from wsdb.planner.pack import bits, per_word
 from wsdb.planner.steps import Column, LabelMatrix, Match, Pack, Reuse, Scan, walk
 
 BATCH_ROWS = 65_536
-CONFLICT = re.compile(r"conflict|duplicate key|altered", re.IGNORECASE)
 
 
 class DuckDBEngine:
@@ -71,63 +70,13 @@ class DuckDBEngine:
         """Return the full SQL name of something in schema wsdb."""
         return f"{ident(self.database)}.wsdb.{ident(name)}"
 
-    # --------------------------------------------------------------------------------------------- transactions
+    def transaction(self) -> AbstractContextManager[bool]:
+        """Return a context in which all writes succeed or none; see `wsdb.engine.transaction.transaction`."""
+        return transaction(self.con)
 
-    @contextmanager
-    def transaction(self) -> Iterator[bool]:
-        """Commit what is done inside, or none of it; inside the user's own transaction, leave that to the user.
-
-        Yields whether the transaction is its own.
-
-        Raises
-        ------
-        CatalogError
-            WS208 where another session wrote the same thing at the same time.
-        """
-        if self._in_transaction():
-            yield False
-            return
-        self.con.execute("BEGIN TRANSACTION")
-        try:
-            yield True
-            self.con.execute("COMMIT")
-        except BaseException as error:
-            self._end("ROLLBACK")
-            if isinstance(error, duckdb.TransactionException) and CONFLICT.search(str(error)):
-                first = str(error).splitlines()[0]
-                raise CatalogError(
-                    "WS208",
-                    f"another session changed the same thing at the same time (conflict): {first}",
-                    hint="nothing was changed here; run the statement again",
-                ) from error
-            raise
-
-    def _in_transaction(self) -> bool:
-        """Return whether the user has begun a transaction: outside of one, every statement has one of its own.
-
-        A second BEGIN would tell too, but it aborts the user's transaction.
-        """
-        first, second = (self.rows("SELECT current_transaction_id()") for _ in range(2))
-        return first == second
-
-    def _end(self, word: str) -> None:
-        try:
-            self.con.execute(word)
-        except duckdb.TransactionException:  # DuckDB has ended the transaction itself
-            return
-
-    @contextmanager
-    def at_home(self) -> Iterator[None]:
-        """Resolve names as seen from the database that holds schema wsdb, wherever USE points."""
-        database, schema = self.con.execute("SELECT current_database(), current_schema()").fetchall()[0]
-        if database == self.database:
-            yield
-            return
-        self.con.execute(f"USE {ident(self.database)}")
-        try:
-            yield
-        finally:
-            self.con.execute(f"USE {ident(database)}.{ident(schema)}")
+    def at_home(self) -> AbstractContextManager[None]:
+        """Return a context in which names are resolved from the database that holds schema wsdb."""
+        return at_home(self.con, self.database)
 
     # --------------------------------------------------------------------------------------------------- checks
 
@@ -156,6 +105,10 @@ class DuckDBEngine:
     def describe(self, query: str, span: Span | None, what: str) -> list[tuple[str, str]]:
         """Return the (name, type) columns of a SELECT of the user's."""
         return describe(self.con, f"SELECT * FROM (\n{query}\n)", span, what)
+
+    def bind(self, query: str, span: Span | None, what: str) -> list[tuple[str, str]]:
+        """Return the (name, type) columns of a query in which the user's text begins on the second line."""
+        return describe(self.con, query, span, what)
 
     def inspect(
         self,
@@ -214,7 +167,7 @@ class DuckDBEngine:
 
     def run_matrix(
         self, step: LabelMatrix, progress: Callable[[str, int, int], None]
-    ) -> tuple[MatrixRun | SparseRun, dict[str, int]]:
+    ) -> tuple[MatrixRun, dict[str, int]]:
         """Bring a stored label matrix up to date; return the run and the votes of each column.
 
         Parameters
@@ -227,30 +180,36 @@ class DuckDBEngine:
             where the fused scan fails; roll back, call `isolate` and run again.
         """
         task = step.task
-        groups = self._groups.pop(task.name.lower(), {})
-        kernels, joins = self._kernels(step), self._joins(step)
-        sure = self.table(f"confidence_{task.name}"), self.table(f"sets_{task.name}")
         kept = [name for part in step.parts if isinstance(part, Reuse) for name in part.names]
         for name in ("confidence", "sets"):  # they are written with the columns that are computed
-            if self._has_table(f"{name}_{task.name}"):
+            if has_table(self.con, self.database, f"{name}_{task.name}"):
                 old = f"NOT list_contains([{literals(kept)}]::VARCHAR[], column_name)"
                 self.con.execute(f"DELETE FROM {self.table(f'{name}_{task.name}')} WHERE {old}")
-        patterns = self._patterns(task, [column.name for column in step.columns])
-        table, patterns_table = self.table(f"matrix_{task.name}"), self.table(f"patterns_{task.name}")
-        if step.storage == "sparse":
-            self.con.execute(f"DROP TABLE IF EXISTS {patterns_table}")
-            votes, sources = self.table(f"votes_{task.name}"), self.table(f"sources_{task.name}")
-            sparse = SparseRun(self.con, step, table, votes, sources, groups, kernels, joins, *sure, progress)
-            return sparse, sparse.run()
-        if step.write == "create":  # the stored one may be sparse
-            for part in ("votes", "sources"):
-                self.con.execute(f"DROP TABLE IF EXISTS {self.table(f'{part}_{task.name}')}")
-        run = MatrixRun(self.con, step, table, patterns, groups, kernels, joins, *sure, progress)
+        run = self._matrix_run(step, progress)
         return run, run.run()
 
-    def _patterns(self, task: Task, columns: Sequence[str]) -> Patterns:
-        table, matrix = self.table(f"patterns_{task.name}"), self.table(f"matrix_{task.name}")
-        return Patterns(self.con, task, self.database, table, matrix, columns)
+    def _matrix_run(self, step: LabelMatrix, progress: Callable[[str, int, int], None]) -> MatrixRun:
+        """Return the run of a step, after the tables of the other form of storage are gone."""
+        task, table = step.task, self.table
+        other = ("patterns",) if step.storage == "sparse" else ("votes", "sources") if step.write == "create" else ()
+        for part in other:
+            self.con.execute(f"DROP TABLE IF EXISTS {table(f'{part}_{task.name}')}")
+        shared: dict[str, Any] = {
+            "con": self.con,
+            "step": step,
+            "table": table(f"matrix_{task.name}"),
+            "groups": self._groups.pop(task.name.lower(), {}),
+            "kernels": self._kernels(step),
+            "joins": self._joins(step),
+            "confidence": table(f"confidence_{task.name}"),
+            "sets": table(f"sets_{task.name}"),
+            "progress": progress,
+        }
+        if step.storage == "sparse":
+            return SparseRun(votes=table(f"votes_{task.name}"), sources=table(f"sources_{task.name}"), **shared)
+        columns, matrix = [column.name for column in step.columns], table(f"matrix_{task.name}")
+        patterns = Patterns(self.con, task, self.database, table(f"patterns_{task.name}"), matrix, columns)
+        return WideRun(patterns=patterns, **shared)
 
     def _joins(self, step: LabelMatrix) -> str:
         """Return the SQL of the joins of the primitives that the step's scans read."""
@@ -286,104 +245,19 @@ class DuckDBEngine:
         self._groups.setdefault(failure.task.name.lower(), {})[of_delta] = groups
 
     def votes(self, step: Pack) -> RowVotes:
-        """Return the votes of a stored label matrix with the split and gold label of their rows.
-
-        A wide matrix gives its patterns, which are counted by one GROUP BY where they are not stored yet; a sparse one
-        gives its votes.
-        """
-        return self._sparse_votes(step) if step.storage == "sparse" else self._counted(step)
-
-    def _counted(self, step: Pack) -> RowVotes:
-        task = step.task
-        stored = self._patterns(task, step.columns)
-        if not stored.exists():
-            stored.count()
-        order = ", ".join([*(f"word_{at}" for at in range(step.words)), "split", "gold"])
-        table = self.con.sql(f"FROM {self.table(f'patterns_{task.name}')} ORDER BY {order}").to_arrow_table()
-        counts = table.column("n").to_numpy().astype(np.int64)
-        if not step.columns and counts.sum() == 0:
-            table, counts = table.slice(0, 0), counts[:0]
-        packed = [table.column(f"word_{at}").to_numpy() for at in range(step.words)]
-        votes = unpack(packed, len(step.columns), len(task.labels), len(counts))
-        patterns = VotePatterns(votes, counts, step.columns, len(task.labels))
-        distinct = _distinct(patterns, packed)
-        return RowVotes(patterns, _objects(table.column("split")), _codes(table.column("gold")), distinct)
-
-    def _sparse_votes(self, step: Pack) -> RowVotes:
-        task, matrix = step.task, self.table(f"matrix_{step.task.name}")
-        # Rows without a vote are known by number only; the others come in the order of their votes.
-        self.con.execute(
-            f"CREATE OR REPLACE TEMP TABLE __wsdb_rows AS SELECT {ID}, "
-            f"(row_number() OVER (ORDER BY {ID}) - 1)::INTEGER AS place, {SPLIT} AS split, {GOLD} AS gold FROM {matrix}"
-        )
-        rows = self.con.sql("SELECT split, gold FROM temp.main.__wsdb_rows ORDER BY place").to_arrow_table()
-        found = self.con.sql(
-            f"SELECT r.place, v.source, v.code FROM {self.table(f'votes_{task.name}')} AS v "
-            f"JOIN temp.main.__wsdb_rows AS r USING ({ID}) ORDER BY r.place, v.source"
-        ).to_arrow_table()
-        self.con.execute("DROP TABLE temp.main.__wsdb_rows")
-        votes = SparseVotes(
-            found.column("place").to_numpy(),
-            found.column("source").to_numpy(),
-            found.column("code").to_numpy(),
-            np.ones(rows.num_rows, dtype=np.int64),
-            step.columns,
-            len(task.labels),
-            rows.num_rows,
-        )
-        return RowVotes(votes, _objects(rows.column("split")), _codes(rows.column("gold")), votes)
+        """Return the votes of a stored label matrix; see `wsdb.engine.stored_votes.StoredVotes.rows`."""
+        return self._stored().rows(step)
 
     def keyed_votes(self, steps: Sequence[Pack]) -> KeyedVotes:
-        """Return the votes of one or more label matrices over the same rows, row by row in the order of their keys.
-
-        Elements, whose key ends with ``pos``, are grouped by the rest of the key. Columns come in the order of `steps`.
-        """
-        task = steps[0].task
-        keys, tables = idents(task.keys), [self.table(f"matrix_{step.task.name}") for step in steps]
-        picked = [
-            f"m{at}.{ident(name)} AS __{at}_{j}" for at, s in enumerate(steps) for j, name in enumerate(s.columns)
-        ]
-        joins = "".join(f" JOIN {name} AS m{at} USING ({keys})" for at, name in enumerate(tables) if at)
-        if any(step.storage == "sparse" for step in steps):
-            raise SpecError(
-                "WS311",
-                f'task "{task.name}" has more vote sources than this kind of label model reads',
-                hint="vote with fewer sources, or put them together in one labeling function",
-            )
-        source = f"{tables[0]} AS m0{joins}"
-        table = self.con.sql(f"SELECT {', '.join([keys, *picked])} FROM {source} ORDER BY {keys}").to_arrow_table()
-        n_keys, n = len(task.keys), table.num_rows
-        votes = np.full((n, len(picked)), -1, dtype=np.int16)
-        for at in range(len(picked)):
-            votes[:, at] = table.column(n_keys + at).fill_null(-1).to_numpy()
-        offsets = np.arange(n + 1)
-        if task.keys[-1].lower() == POS and n:
-            rest = idents(task.keys[:-1])
-            sizes = self.con.sql(f"SELECT count(*) AS n FROM {source} GROUP BY {rest} ORDER BY {rest}").to_arrow_table()
-            offsets = np.concatenate([[0], np.cumsum(sizes.column("n").to_numpy())])
-        confidence = self._confidence(steps[0], table) if len(steps) == 1 else None
-        sets = None
-        if len(steps) == 1 and self._has_table(f"sets_{task.name}"):
-            sets = with_sets(self.con, self.table(f"sets_{task.name}"), tables[0], task, steps[0].columns, votes)
-        return KeyedVotes(table.select(range(n_keys)), votes, offsets.astype(np.int64), confidence, sets)
+        """Return the votes row by row; see `wsdb.engine.stored_votes.StoredVotes.keyed`."""
+        return self._stored().keyed(steps)
 
     def has_sets(self, step: Pack) -> bool:
         """Return whether some vote on a task is for one of several labels."""
-        name = f"sets_{step.task.name}"
-        if not self._has_table(name):
-            return False
-        of = f"column_name IN ({literals(step.columns)})" if step.columns else "false"
-        return bool(self.rows(f"SELECT 1 FROM {self.table(name)} WHERE {of} LIMIT 1"))
+        return self._stored().has_sets(step)
 
-    def _has_table(self, name: str) -> bool:
-        """Return whether schema wsdb has a table."""
-        return bool(
-            self.rows(
-                "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'wsdb' "
-                "AND lower(table_name) = ?",
-                [self.database, name.lower()],
-            )
-        )
+    def _stored(self) -> StoredVotes:
+        return StoredVotes(self.con, self.database, self.table)
 
     def has_confidence(self, lf: LabelingFunction) -> bool:
         """Return whether a labeling function says how sure its votes are."""
@@ -393,32 +267,15 @@ class DuckDBEngine:
             return False
         return any(name.lower() == CONFIDENCE for name, _ in self.describe(lf.body.sql, None, "confidence"))
 
-    def _confidence(self, step: Pack, table: pa.Table) -> np.ndarray | None:
-        """Return the confidence of each vote in the order of the keys, None where there is none."""
-        task, name = step.task, f"confidence_{step.task.name}"
-        if not self._has_table(name):
-            return None
-        keys = idents(task.keys)
-        found = self.con.sql(
-            f"SELECT r.__at, c.column_name, c.confidence FROM {self.table(name)} AS c JOIN (SELECT {keys}, "
-            f"row_number() OVER (ORDER BY {keys}) - 1 AS __at FROM {self.table(f'matrix_{task.name}')}) AS r "
-            f"USING ({keys})"
-        ).to_arrow_table()
-        place = {column: at for at, column in enumerate(step.columns)}
-        columns = np.array([place.get(one, -1) for one in found.column("column_name").to_pylist()], dtype=np.int64)
-        if not (columns >= 0).any():
-            return None
-        confidence = np.ones((table.num_rows, len(step.columns)))
-        known = columns >= 0
-        rows = found.column("__at").to_numpy()[known]
-        confidence[rows, columns[known]] = np.clip(found.column("confidence").to_numpy()[known], 0.0, 1.0)
-        return confidence
-
     # ------------------------------------------------------------------------------------------------- relations
 
     def batches(self, query: str, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """Return the rows of a query in Arrow batches of at most `rows`."""
-        yield from self.con.sql(query).to_arrow_reader(rows)
+        """Return the rows of a query in Arrow batches of at most `rows`; closed early, the connection is free again."""
+        reader = self.con.sql(query).to_arrow_reader(rows)
+        try:
+            yield from reader
+        finally:
+            reader.close()
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query as tuples."""
@@ -451,39 +308,3 @@ class DuckDBEngine:
             self.con.create_function(  # type: ignore[call-overload]
                 name, function, None, duckdb.sqltype(result), type="arrow", null_handling="special"
             )
-
-
-def _distinct(patterns: VotePatterns, words: Sequence[np.ndarray]) -> VotePatterns:
-    """Return patterns that come in the order of their words with equal ones, of other rows, as one."""
-    n = len(patterns.counts)
-    new = np.ones(n, dtype=bool)
-    if n:
-        new[1:] = np.any([word[1:] != word[:-1] for word in words], axis=0) if words else False
-    if new.all():
-        return patterns
-    starts = np.flatnonzero(new)
-    counts = np.add.reduceat(patterns.counts, starts)
-    return VotePatterns(patterns.votes[starts], counts, patterns.sources, patterns.n_classes)
-
-
-def _objects(column: pa.ChunkedArray) -> np.ndarray:
-    """Return strings and None as an object array."""
-    return np.array(column.to_pylist(), dtype=object)
-
-
-def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return codes as int64, -1 for NULL."""
-    filled: np.ndarray = column.fill_null(-1).to_numpy().astype(np.int64)
-    return filled
-
-
-def unpack(words: Sequence[np.ndarray], n_columns: int, n_classes: int, n_rows: int) -> np.ndarray:
-    """Return the votes packed into words: int8 or int16 array of shape (n_rows, n_columns), -1 is abstain."""
-    width, size = bits(n_classes), per_word(n_classes)
-    votes = np.empty((n_rows, n_columns), dtype=np.int8 if n_classes <= 127 else np.int16)
-    mask = np.uint64((1 << width) - 1)
-    for at in range(n_columns):
-        word = words[at // size].astype(np.uint64, copy=False)
-        shifted = (word >> np.uint64(width * (at % size))) & mask
-        votes[:, at] = shifted.astype(np.int16) - 1
-    return votes

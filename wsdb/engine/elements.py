@@ -13,8 +13,8 @@ from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, idents, shown_row
 from wsdb.core.task import Task
 from wsdb.engine.compile import CONFIDENCE
+from wsdb.engine.relation import Columns
 
-Columns = list[tuple[str, str]]
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from uuid import uuid4
 
 import duckdb
 
@@ -17,14 +16,24 @@ from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.rowsql import gold_is_own, gold_select
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
-from wsdb.engine.analyze import Reads, functions, reads
-from wsdb.engine.check import describe, relation_columns
+from wsdb.engine.analyze import Reads, reads
 from wsdb.engine.compile import key_columns
 from wsdb.engine.elements import of_elements
 from wsdb.engine.inline import inlined
+from wsdb.engine.inputs import Inputs
 from wsdb.engine.match import Kernel, kernels_of
-from wsdb.engine.rows import changed_columns, changes, delta_name, fingerprint, joins_of, probe
-from wsdb.engine.udf import source_of
+from wsdb.engine.relation import describe, relation_columns
+from wsdb.engine.rows import (
+    KEPT_COLUMNS,
+    RowHashes,
+    changed_columns,
+    changes,
+    delta_name,
+    fingerprint,
+    joins_of,
+    probe,
+    surely_differs,
+)
 from wsdb.planner.columns import inline
 from wsdb.planner.facts import LFFacts, TaskFacts
 
@@ -53,10 +62,9 @@ class Inspector:
         self._con = con
         self._table = table
         self._primitives = primitives or {}
-        self._served = served or {}
         self.kernels: dict[LabelingFunction, Kernel] = {}
-        self._relations: dict[str, str] = {}
-        self._functions = functions(con)
+        self._inputs = Inputs(con, table, self._primitives, served or {})
+        self._functions = self._inputs.functions
 
     def task(self, task: Task, lfs: list[LabelingFunction], stored: StoredMatrix | None) -> TaskFacts:
         """Return the facts of a task.
@@ -70,7 +78,7 @@ class Inspector:
         DataError
             WS402 where its relation, or a body, no longer fits what was declared.
         """
-        types, stale = self._columns(task), self._stale(lfs)
+        types, stale = self._columns(task), self._inputs.stale(lfs)
         columns, matrix = list(types), self._table(f"matrix_{task.name}")
         together = self._bind_together(lfs, task)
         facts = {lf.name: self._lf(lf, task, types, together) for lf in lfs if lf.enabled}
@@ -84,16 +92,22 @@ class Inspector:
         wanted = tuple(name for name in columns if name in read and name.lower() not in low)
         gold = self._gold(task)
         if stored is None or stored.hash_probe != probe(self._con) or not set(stored.row_columns) <= set(columns):
-            n_rows, (hashed,), each = fingerprint(self._con, task, wanted)
-            return TaskFacts(n_rows, hashed, facts, wanted, None, False, gold, each, stale)
+            n_rows, (rows_hash,), each = fingerprint(self._con, RowHashes.read(task, wanted), wanted)
+            return TaskFacts(n_rows, rows_hash, facts, wanted, None, False, gold, each, stale)
+        hashed = dict.fromkeys((*stored.row_columns, *wanted))
+        keep = len(hashed) <= KEPT_COLUMNS and surely_differs(self._con, task, stored, matrix)
+        now = RowHashes.kept(self._con, task, hashed) if keep else RowHashes.read(task, hashed)
         n_rows, hashes, each = fingerprint(
-            self._con, task, stored.row_columns, *([wanted] if wanted != stored.row_columns else [])
+            self._con, now, stored.row_columns, *([wanted] if wanted != stored.row_columns else [])
         )
         if hashes[0] == stored.rows_hash:
-            return TaskFacts(n_rows, hashes[-1], facts, wanted, None, True, gold, each, stale)
-        found = changes(self._con, task, stored, matrix, n_rows)
+            found, known = None, True
+        else:
+            found = changes(self._con, now, stored, matrix, n_rows)
+            known = found is not None
+        now.drop(self._con)
         if found is None:
-            return TaskFacts(n_rows, hashes[-1], facts, wanted, None, False, gold, each, stale)
+            return TaskFacts(n_rows, hashes[-1], facts, wanted, None, known, gold, each, stale)
         if found.added or found.removed:
             queries = [lf for lf in lfs if lf.enabled and facts[lf.name].inlined is None]
             facts |= {lf.name: replace(facts[lf.name], moved=True) for lf in queries if self._moved(lf, task)}
@@ -114,16 +128,16 @@ class Inspector:
             if expression is not None:
                 lf = replace(lf, body=Expression(expression))
                 known = reads(self._con, f"SELECT (\n{expression}\n) FROM {task.relation}", self._functions)
-        sources = self._sources(lf)
-        parts = self._input_parts(lf, task, known, columns)
+        sources = self._inputs.sources(lf)
+        parts = self._inputs.parts(lf, task, known, columns)
         own = self._own(lf, task, known, columns)
         how = (task.multilabel_absent,) if task.kind == "bitvector" else ()
         about = (votes_hash(lf), *task.keys, *task.labels, *how)
         hashed = None if parts is None else digest(*about, *own, *parts, *sources)
-        used = self._read_by(lf)
+        used = self._inputs.read_by(lf)
         joined = primitives_of(lf, list(self._primitives))
         if hashed is not None:  # by what they are made from: they may have to be computed before they can be read
-            hashed = digest(hashed, *(self._made_from(one) for one in used)) if used else hashed
+            hashed = digest(hashed, *(self._inputs.made_from(one) for one in used)) if used else hashed
         looks_up = isinstance(lf.body, VoteWhen | Expression) and len(known.relations) > 1 + len(joined)
         names = tuple(one.name for one in joined)
         return LFFacts(own, hashed, sources, looks_up, expression, listed=listed, primitives=names)
@@ -176,36 +190,6 @@ class Inspector:
     def _joins(self, lf: LabelingFunction, task: Task) -> str:
         names = [one.name for one in primitives_of(lf, list(self._primitives))]
         return joins_of(task, names, self._table)
-
-    def _stale(self, lfs: list[LabelingFunction]) -> tuple[tuple[Primitive, str], ...]:
-        """Return the primitives that labeling functions read and whose inputs have changed, with the new hash."""
-        used = {one for lf in lfs if lf.enabled for one in self._read_by(lf)}
-        now = {one: self._made_from(one) for one in self._primitives if one in used}
-        return tuple((one, hashed) for one, hashed in now.items() if hashed != self._primitives[one])
-
-    def _read_by(self, lf: LabelingFunction) -> tuple[Primitive, ...]:
-        """Return the primitives that a labeling function reads: by column in a row body, by view in a query."""
-        own = primitives_of(lf, list(self._primitives))
-        body = lf.body
-        sql = (
-            body.sql
-            if isinstance(body, Select | Expression)
-            else body.predicate
-            if isinstance(body, VoteWhen)
-            else None
-        )
-        if sql is None or not self._primitives:
-            return own
-        found = reads(self._con, sql if isinstance(body, Select) else f"SELECT (\n{sql}\n)", self._functions)
-        views = {_bare(relation).rpartition(".")[2] for relation in found.relations}
-        return (*own, *(one for one in self._primitives if one not in own and one.name.lower() in views))
-
-    def _made_from(self, primitive: Primitive) -> str:
-        """Return the hash of what a primitive is made from."""
-        known = reads(self._con, primitive.sql, self._functions)
-        if known.opaque or known.volatile(self._functions, []):
-            return digest("always", uuid4().hex)
-        return digest(primitive.sql, *map(self._hash_relation, known.relations), *known.macros)
 
     def _gold(self, task: Task) -> str:
         """Return the hash of a gold relation apart from the task's; empty without one."""
@@ -296,51 +280,6 @@ class Inspector:
             case _:
                 return known.of(columns, task.relation)
 
-    def _input_parts(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> list[str] | None:
-        """Return the hashes of what a labeling function reads besides its row; None where that cannot be hashed."""
-        match lf.body:
-            case Python() as body:
-                return [source_of(body)]
-            case Votes() as body:
-                return [self._hash_relation(body.relation)]
-            case _:
-                if known.opaque or known.volatile(self._functions, [] if isinstance(lf.body, Select) else columns):
-                    return None
-                own = _bare(task.relation)  # a row body reads columns of it, which are hashed one by one
-                made = {_bare(self._table(f"primitive_{one.name}")) for one in self._primitives}
-                made |= {one.name.lower() for one in self._read_by(lf)}
-                others = [name for name in known.relations if isinstance(lf.body, Select) or _bare(name) != own]
-                others = [name for name in others if _bare(name) not in made]
-                models = [f"{name}: {self._served.get(name.lower(), 'none')}" for name in known.models]
-                return [*map(self._hash_relation, others), *known.macros, *models]
-
-    def _hash_relation(self, relation: str) -> str:
-        """Return the hash of a whole relation, whatever the order of its rows."""
-        if relation not in self._relations:
-            row = self._con.execute(
-                f"SELECT count(*), bit_xor(hash(__rel)), sum(hash(__rel)::HUGEINT) FROM {relation} AS __rel"
-            ).fetchall()[0]
-            self._relations[relation] = digest(relation, *row)
-        return self._relations[relation]
-
-    def _sources(self, lf: LabelingFunction) -> tuple[str | None, ...]:
-        if not isinstance(lf.body, Votes) or lf.body.source is None:
-            return (None,)
-        source = ident(lf.body.source)
-        rows = self._con.execute(
-            f"SELECT DISTINCT CAST({source} AS VARCHAR) AS source FROM {lf.body.relation} "
-            "WHERE source IS NOT NULL ORDER BY source"
-        ).fetchall()
-        (nulls,) = self._con.execute(f"SELECT count(*) FROM {lf.body.relation} WHERE {source} IS NULL").fetchall()[0]
-        if nulls:
-            raise DataError(
-                "WS407",
-                f'{nulls:,} vote{"s" if nulls > 1 else ""} of labeling function "{lf.name}" '
-                f"ha{'ve' if nulls > 1 else 's'} no source (NULL in {source})",
-                hint="name the voter of each vote, or leave those rows out with a view",
-            )
-        return tuple(name for (name,) in rows)
-
     def rows_hash(self, source: str, columns: list[str]) -> str:
         """Return the hash of some columns of a model's source, whatever the order of its rows."""
         names = idents(columns)
@@ -362,8 +301,3 @@ def cost(predicates: tuple[str, ...]) -> float:
 def _plain(error: SpecError) -> str:
     """Return what DuckDB said, without whose text it was."""
     return error.message.partition('": ')[2] or error.message
-
-
-def _bare(relation: str) -> str:
-    """Return a relation's SQL name without quotes and in lower case, to compare names by."""
-    return relation.replace('"', "").strip("'").lower()

@@ -2,97 +2,42 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-
-import duckdb
+from dataclasses import dataclass
 
 from wsdb.core.lf import Expression
 from wsdb.core.sqltext import ident, idents
-from wsdb.core.task import Task
 from wsdb.engine import compile as sql
-from wsdb.engine.check import check_keys
-from wsdb.engine.match import Kernel
+from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.patterns import FEW, Patterns
-from wsdb.engine.rows import GOLD, ROW, SPLIT, among, delta_name, gold_codes, row_facts
-from wsdb.engine.scan import Groups, VoteScan, columns_of_step, scan_of
-from wsdb.engine.scatter import VoteReader, unknown
-from wsdb.planner.explain import Profile
-from wsdb.planner.steps import Column, Isolate, LabelMatrix, Match, Reuse, Scatter, Step
+from wsdb.engine.rows import GOLD, ROW, SPLIT, among, delta_name, facts_select, gold_codes, row_facts
+from wsdb.engine.scan import columns_of_step, scan_of
+from wsdb.engine.scatter import unknown
+from wsdb.planner.steps import Column, Isolate, Match, Reuse, Scatter, Step
 
 
-@dataclass(slots=True)
-class MatrixRun:
-    """One run of a LabelMatrix step.
+@dataclass(slots=True, kw_only=True)
+class WideRun(MatrixRun):
+    """One run of a LabelMatrix step whose votes are stored as one column for each source.
 
     Attributes
     ----------
-    table : full SQL name of the stored matrix
     patterns : the stored vote patterns, kept in step with the matrix
-    groups : how the fused columns are computed where they do not all work in one SELECT
-    kernels : by labeling function, the predicates that leave SQL
-    joins : SQL of the joins of the primitives that row bodies read
-    confidence, sets : full SQL names of the tables of how sure votes are, and of votes for one of several labels
-    notices : what the user should know, in sentences
-    seconds : of each column, its share of the scan that computed it
     """
 
-    con: duckdb.DuckDBPyConnection
-    step: LabelMatrix
-    table: str
     patterns: Patterns
-    groups: Groups
-    kernels: dict[str, Kernel]
-    joins: str
-    confidence: str
-    sets: str
-    progress: Callable[[str, int, int], None]
-    notices: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    profiles: dict[int, Profile] = field(default_factory=dict)
-    _scans: list[VoteScan] = field(default_factory=list)
-    _reader: VoteReader = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._reader = VoteReader(
-            self.con, self.task, self.confidence, self.sets, self.notices, self.seconds, self.profiles
-        )
-
-    @property
-    def task(self) -> Task:
-        """The task whose matrix it is."""
-        return self.step.task
 
     def run(self) -> dict[str, int]:
-        """Bring the stored matrix up to date and return the number of votes of each column.
-
-        Raises
-        ------
-        DataError
-            WS401 keys, WS403 unknown labels, WS404 votes for keys that are not there, WS405 rows that fail.
-        FusedScanError
-            where the fused scan fails; nothing is known of the culprit yet.
-        """
-        start = time.perf_counter()
-        try:
-            if self.step.write == "create":
-                check_keys(self.con, self.task)
-                self._create()
-            else:
-                self._change_rows()
-                self._change_columns()
-                if self.step.rehash:
-                    self._rehash()
-            votes = self._votes()
-        finally:
-            for scan in self._scans:
-                scan.close()
-            self._reader.close()
-        spent = time.perf_counter() - start
-        self._share(spent)
-        self.profiles[id(self.step)] = Profile(self.step.rows.n_rows, spent, self._bytes())
+        """Bring the stored matrix up to date and return the votes of each column; see MatrixRun."""
+        votes = MatrixRun.run(self)
+        self._share(self.profiles[id(self.step)].seconds)
         return votes
+
+    def _change(self) -> None:
+        self._change_rows()
+        self._change_columns()
+        if self.step.rehash:
+            self._rehash()
 
     # ---------------------------------------------------------------------------------------------------- parts
 
@@ -100,31 +45,6 @@ class MatrixRun:
         """Return the steps that compute votes: of the rows that differ, or of all rows."""
         found: list[Step] = [part for part in self.step.parts if isinstance(part, Isolate | Match)]
         return [part for part in found if bool(scan_of(part).rows) == of_delta]
-
-    def _scan(self, step: Step, where: str = "", extra: Sequence[str] = ()) -> VoteScan:
-        """Return the pass that computes the columns of a step."""
-        groups = self.groups.get(bool(scan_of(step).rows))
-        what = f"label matrix of {self.task.name}"
-        total = self.step.rows.n_rows
-        changes = self.step.rows.changes
-        if where and changes is not None:
-            total = changes.touched
-        scan = VoteScan(
-            self.con,
-            self.task,
-            step,
-            groups,
-            where,
-            self.joins,
-            total,
-            extra,
-            self.kernels,
-            lambda rows: self.progress(what, rows, total),
-            self.profiles,
-            self.notices,
-        )
-        self._scans.append(scan)
-        return scan
 
     def _scattered(self) -> list[tuple[str, Sequence[Column]]]:
         parts = []
@@ -147,23 +67,30 @@ class MatrixRun:
             base, run = scan.relation(), scan.run
         else:
             base = f"(SELECT {', '.join([idents(self.task.keys), *facts])} FROM {self.task.relation})"
-        run(f"CREATE OR REPLACE TABLE {self.table} AS {self._joined(base, parts)}")
+        run(f"CREATE OR REPLACE TABLE {self.table} AS {self._joined(base, parts, gold_codes(self.task))}")
         self.patterns.drop()
 
-    def _joined(self, base: str, parts: Sequence[tuple[str, Sequence[Column]]]) -> str:
-        """Return the rows of `base` with the columns of the parts, by key, all columns in the step's order."""
+    def _joined(self, base: str, parts: Sequence[tuple[str, Sequence[Column]]], gold: str | None) -> str:
+        """Return the rows of `base` with the columns of the parts, by key, all columns in the step's order.
+
+        Parameters
+        ----------
+        gold : the SELECT of keys and gold codes; None takes those of `base`
+        """
         keys = self.task.keys
         owner = {column.name: at for at, (_, columns) in enumerate(parts) for column in columns}
-        picked = [*(f"b.{ident(key)}" for key in keys), f"b.{ROW}", f"b.{SPLIT}"]
-        joins = "".join(f"\nLEFT JOIN {table} AS p{at} USING ({idents(keys)})" for at, (table, _) in enumerate(parts))
-        gold = gold_codes(self.task)
-        if gold is not None:
-            joins += f"\nLEFT JOIN ({gold}) AS gold USING ({idents(keys)})"
+        picked = [f"b.{ident(name)}" for name in (*keys, ROW, SPLIT)]
         picked.append(f"b.{GOLD}" if gold is None else f"gold.{GOLD}")
         for column in self.step.columns:
             place = f"p{owner[column.name]}" if column.name in owner else "b"
             picked.append(f"{place}.{ident(column.name)}")
+        joins = self._joins(parts)
+        joins += "" if gold is None else f"\nLEFT JOIN ({gold}) AS gold USING ({idents(keys)})"
         return f"SELECT {', '.join(picked)} FROM {base} AS b{joins}"
+
+    def _joins(self, parts: Sequence[tuple[str, Sequence[Column]]]) -> str:
+        keys = idents(self.task.keys)
+        return "".join(f"\nLEFT JOIN {table} AS p{at} USING ({keys})" for at, (table, _) in enumerate(parts))
 
     # ------------------------------------------------------------------------------------------------ row changes
 
@@ -230,22 +157,10 @@ class MatrixRun:
             keys = self.task.keys
             kept = [name for part in self.step.parts if isinstance(part, Reuse) for name in part.names]
             base = f"(SELECT {idents([*keys, ROW, SPLIT, GOLD, *kept])} FROM {self.table})"
-            self.con.execute(f"CREATE OR REPLACE TABLE {self.table} AS {self._joined_again(base, parts)}")
+            self.con.execute(f"CREATE OR REPLACE TABLE {self.table} AS {self._joined(base, parts, None)}")
             self.patterns.drop()
         elif parts:
             self._update(parts)
-
-    def _joined_again(self, base: str, parts: Sequence[tuple[str, Sequence[Column]]]) -> str:
-        owner = {column.name: at for at, (_, columns) in enumerate(parts) for column in columns}
-        picked = [f"b.{ident(name)}" for name in (*self.task.keys, ROW, SPLIT, GOLD)]
-        for column in self.step.columns:
-            place = f"p{owner[column.name]}" if column.name in owner else "b"
-            picked.append(f"{place}.{ident(column.name)}")
-        return f"SELECT {', '.join(picked)} FROM {base} AS b{self._joins(parts)}"
-
-    def _joins(self, parts: Sequence[tuple[str, Sequence[Column]]]) -> str:
-        keys = idents(self.task.keys)
-        return "".join(f"\nLEFT JOIN {table} AS p{at} USING ({keys})" for at, (table, _) in enumerate(parts))
 
     def _update(self, parts: Sequence[tuple[str, Sequence[Column]]]) -> None:
         """Write the votes that differ, of the columns of the parts, into the rows of the stored table."""
@@ -274,21 +189,12 @@ class MatrixRun:
 
     def _rehash(self) -> None:
         """Write hash, split and gold of all rows anew."""
-        task, keys = self.task, idents(self.task.keys)
-        gold = gold_codes(task)
-        facts = f"SELECT {', '.join([keys, *row_facts(task, self.step.rows.row_columns)])} FROM {task.relation}"
-        if gold is not None:
-            facts = f"SELECT * EXCLUDE ({GOLD}), g.{GOLD} FROM ({facts}) LEFT JOIN ({gold}) AS g USING ({keys})"
-        own = ident(f"matrix_{task.name}")
-        on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in task.keys)
-        values = ", ".join(f"{name} = p.{name}" for name in (ROW, SPLIT, GOLD))
-        self.con.execute(f"UPDATE {self.table} SET {values} FROM ({facts}) AS p WHERE {on}")
+        self._write_facts(facts_select(self.task, self.step.rows.row_columns))
         self.patterns.drop()
 
     # ---------------------------------------------------------------------------------------------------- check
 
     def _votes(self) -> dict[str, int]:
-        """Return the votes of all columns; raise where one holds a label the task does not have."""
         if not self.step.columns:
             return {}
         names = [ident(column.name) for column in self.step.columns]
@@ -311,6 +217,6 @@ class MatrixRun:
         for column in computed:
             self.seconds[column.name] = rest / len(computed)
 
-    def _bytes(self) -> int:
+    def _bytes(self, votes: dict[str, int]) -> int:
         width = 2 if self.task.code_type == "SMALLINT" else 1
         return self.step.rows.n_rows * len(self.step.columns) * width

@@ -47,13 +47,7 @@ class Patterns:
 
     def exists(self) -> bool:
         """Return whether there are stored patterns."""
-        return bool(
-            self._con.execute(
-                "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'wsdb' "
-                "AND lower(table_name) = ?",
-                [self._database, f"patterns_{self._task.name.lower()}"],
-            ).fetchall()
-        )
+        return has_table(self._con, self._database, f"patterns_{self._task.name}")
 
     def take(self, rows: str, sign: int) -> str:
         """Return the name of a temporary table of the patterns of some rows, as numbers to add or to take away.
@@ -70,16 +64,32 @@ class Patterns:
 
     def patch(self, *changes: str) -> None:
         """Add the numbers of temporary tables to the stored patterns and drop those tables."""
-        every = " UNION ALL ".join(f"FROM {name}" for name in (self._table, *changes))
-        names = ", ".join(["split", "gold", *(f"word_{at}" for at in range(len(self._words)))])
+        names = ["split", "gold", *(f"word_{at}" for at in range(len(self._words)))]
+        listed = ", ".join(names)
+        every = " UNION ALL ".join(f"FROM {name}" for name in changes)
         self._con.execute(
-            f"CREATE OR REPLACE TEMP TABLE __wsdb_patched AS SELECT {names}, sum(n)::BIGINT AS n FROM ({every}) "
-            f"GROUP BY {names} HAVING sum(n) <> 0"
+            f"CREATE OR REPLACE TEMP TABLE __wsdb_patch AS SELECT {listed}, sum(n)::BIGINT AS n FROM ({every}) "
+            f"GROUP BY {listed} HAVING sum(n) <> 0"
         )
-        self._con.execute(f"CREATE OR REPLACE TABLE {self._table} AS FROM __wsdb_patched")
-        for name in ("temp.main.__wsdb_patched", *changes):
+        same = " AND ".join(f"p.{name} IS NOT DISTINCT FROM c.{name}" for name in names)
+        patch = "temp.main.__wsdb_patch AS c"
+        new = f"SELECT * FROM {patch} WHERE NOT EXISTS (FROM {self._table} AS p WHERE {same})"
+        self._con.execute(f"CREATE OR REPLACE TEMP TABLE __wsdb_patterns AS {new}")
+        self._con.execute(f"UPDATE {self._table} AS p SET n = p.n + c.n FROM {patch} WHERE {same}")
+        self._con.execute(f"DELETE FROM {self._table} WHERE n = 0")
+        self._con.execute(f"INSERT INTO {self._table} FROM temp.main.__wsdb_patterns")
+        for name in ("temp.main.__wsdb_patch", "temp.main.__wsdb_patterns", *changes):
             self._con.execute(f"DROP TABLE {name}")
 
     def _counted(self, number: str, relation: str) -> str:
         words = "".join(f", {word} AS word_{at}" for at, word in enumerate(self._words))
         return f"SELECT {SPLIT} AS split, {GOLD} AS gold{words}, {number} AS n FROM {relation} GROUP BY ALL"
+
+
+def has_table(con: duckdb.DuckDBPyConnection, database: str, name: str) -> bool:
+    """Return whether schema wsdb of an attached database has a table."""
+    found = con.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'wsdb' AND lower(table_name) = ?",
+        [database, name.lower()],
+    )
+    return bool(found.fetchall())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 
@@ -15,6 +16,12 @@ from wsdb.planner.facts import RowChanges
 
 ROW, SPLIT, GOLD = "__row", "__split", "__gold"
 """Columns of a stored label matrix besides keys and votes: the row's hash, its split, the code of its gold label."""
+SAMPLED = 50_000
+"""From this many rows on, a sample may show that rows changed."""
+SAMPLE_PERCENT = 1
+"""How much of the rows is in the sample."""
+KEPT_COLUMNS = 16
+"""Hashes of more columns than this are computed twice rather than kept."""
 MANY = 0.5
 """Where more than this share of the rows changed, it is worth asking which columns did."""
 
@@ -29,9 +36,73 @@ def row_hash(task: Task, columns: Sequence[str]) -> str:
 
     It is made from the hashes of the columns, so that a query that asks for both reads long texts once.
     """
-    if not columns:
-        return f"hash({idents(task.keys)})"
-    return f"hash({', '.join(column_hash(task, name) for name in columns)})"
+    return RowHashes.read(task, columns).row(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class RowHashes:
+    """Where the hashes of a task's rows are read.
+
+    Attributes
+    ----------
+    relation : SQL name of a relation with the keys
+    columns : by column of the task's relation, the SQL of the hash of the keys and that column
+    """
+
+    task: Task
+    relation: str
+    columns: Mapping[str, str]
+
+    @classmethod
+    def read(cls, task: Task, columns: Iterable[str]) -> RowHashes:
+        """Return the hashes as they are computed off the task's relation."""
+        return cls(task, task.relation, {name: column_hash(task, name) for name in columns})
+
+    @classmethod
+    def kept(cls, con: duckdb.DuckDBPyConnection, task: Task, columns: Iterable[str]) -> RowHashes:
+        """Compute the hashes into a temporary table, so that texts are read once, and return them as they stand there.
+
+        `drop` removes the table.
+        """
+        read = cls.read(task, columns)
+        places = {name: f"__h{at}" for at, name in enumerate(read.columns)}
+        hashes = [f"{made} AS {places[name]}" for name, made in read.columns.items()]
+        table = f"temp.main.{ident(f'__wsdb_hashes_{task.name.lower()}')}"
+        picked = ", ".join([idents(task.keys), *hashes])
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {table.removeprefix('temp.main.')} AS SELECT {picked} FROM {task.relation}"
+        )
+        return cls(task, table, places)
+
+    def drop(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Remove the table of kept hashes."""
+        if self.relation != self.task.relation:
+            con.execute(f"DROP TABLE {self.relation}")
+
+    def row(self, columns: Sequence[str]) -> str:
+        """Return SQL of the hash of a row: of its keys and of these columns."""
+        return f"hash({', '.join(self.columns[name] for name in columns) or idents(self.task.keys)})"
+
+
+def surely_differs(con: duckdb.DuckDBPyConnection, task: Task, stored: StoredMatrix, matrix: str) -> bool:
+    """Return whether the rows surely differ from those of the stored matrix, by their number or by a small sample.
+
+    Where this is known, the rows are compared one by one at once, without a hash over all of them first. A relation
+    that is not a table is not asked: that could take as long as reading it.
+    """
+    name = task.relation.replace('"', "").rpartition(".")[2].lower()
+    names = "SELECT lower(table_name) FROM duckdb_tables() EXCEPT SELECT lower(view_name) FROM duckdb_views()"
+    if not con.execute(f"SELECT 1 WHERE ? IN ({names})", [name]).fetchall():
+        return False
+    (n_rows,) = con.execute(f"SELECT count(*) FROM {task.relation}").fetchall()[0]
+    if n_rows != stored.n_rows:
+        return True
+    if n_rows < SAMPLED:
+        return False
+    share = f"TABLESAMPLE SYSTEM ({SAMPLE_PERCENT} PERCENT)"
+    sample = f"SELECT {row_hash(task, stored.row_columns)} AS __new FROM {task.relation} {share}"
+    other = f"SELECT 1 FROM ({sample}) AS s ANTI JOIN {matrix} AS m ON s.__new = m.{ROW} LIMIT 1"
+    return bool(con.execute(other).fetchall())
 
 
 def row_facts(task: Task, columns: Sequence[str]) -> list[str]:
@@ -50,6 +121,22 @@ def gold_codes(task: Task) -> str | None:
         return None
     keys = idents(task.keys)
     return f"SELECT {keys}, min({code('gold', task)}) AS {GOLD} FROM ({gold_select(task)}) GROUP BY {keys}"
+
+
+def facts_select(task: Task, columns: Sequence[str], where: str = "") -> str:
+    """Return the SELECT of keys, hash, split and gold code of the rows of a task's relation.
+
+    Parameters
+    ----------
+    columns : those that the hash is made from
+    where : SQL of the rows to read, with the word WHERE; empty for all of them
+    """
+    keys = idents(task.keys)
+    base = f"SELECT {', '.join([keys, *row_facts(task, columns)])} FROM {task.relation} {where}"
+    gold = gold_codes(task)
+    if gold is None:
+        return base
+    return f"SELECT b.* EXCLUDE ({GOLD}), g.{GOLD} FROM ({base}) AS b LEFT JOIN ({gold}) AS g USING ({keys})"
 
 
 def delta_name(task: Task) -> str:
@@ -72,15 +159,16 @@ def probe(con: duckdb.DuckDBPyConnection) -> str:
 
 
 def fingerprint(
-    con: duckdb.DuckDBPyConnection, task: Task, *column_lists: Sequence[str]
+    con: duckdb.DuckDBPyConnection, now: RowHashes, *column_lists: Sequence[str]
 ) -> tuple[int, tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Return the number of rows, and hashes over all rows, whatever their order; one scan.
 
     The hashes are one for each list of columns, and one for each column of the last list.
     """
-    parts = [f"bit_xor({row_hash(task, columns)})" for columns in column_lists]
-    parts += [f"bit_xor({column_hash(task, name)})" for name in column_lists[-1]]
-    row = con.execute(f"SELECT count(*), {', '.join(parts)} FROM {task.relation}").fetchall()[0]
+    task = now.task
+    parts = [f"bit_xor({now.row(columns)})" for columns in column_lists]
+    parts += [f"bit_xor({now.columns[name]})" for name in column_lists[-1]]
+    row = con.execute(f"SELECT count(*), {', '.join(parts)} FROM {now.relation}").fetchall()[0]
     lists, each = row[1 : 1 + len(column_lists)], row[1 + len(column_lists) :]
     hashes = tuple(
         digest(*task.keys, *task.labels, *columns, row[0], value)
@@ -90,18 +178,19 @@ def fingerprint(
 
 
 def changes(
-    con: duckdb.DuckDBPyConnection, task: Task, stored: StoredMatrix, matrix: str, n_rows: int
+    con: duckdb.DuckDBPyConnection, now: RowHashes, stored: StoredMatrix, matrix: str, n_rows: int
 ) -> RowChanges | None:
     """Compare the relation with the stored matrix row by row; list what differs in a temporary table.
 
     Returns None where rows cannot be told apart by key: some key is NULL or there twice, or of another type now.
     """
+    task = now.task
     keys, delta = idents(task.keys), delta_name(task)
     if _types(con, task, task.relation) != _types(con, task, matrix):
         return None
-    now = f"SELECT {keys}, {row_hash(task, stored.row_columns)} AS __new FROM {task.relation}"
+    rows = f"SELECT {keys}, {now.row(stored.row_columns)} AS __new FROM {now.relation}"
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, __new, {ROW} AS __old FROM ({now}) "
+        f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, __new, {ROW} AS __old FROM ({rows}) "
         f"FULL JOIN (SELECT {keys}, {ROW} FROM {matrix}) USING ({keys}) WHERE __new IS DISTINCT FROM {ROW}"
     )
     nulls = " OR ".join(f"{ident(key)} IS NULL" for key in task.keys)

@@ -6,22 +6,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from wsdb.core.lf import Expression
 from wsdb.core.sqltext import ident, idents, literals
-from wsdb.core.task import Task
 from wsdb.engine import compile as sql
 from wsdb.engine.batches import Batches
-from wsdb.engine.check import check_keys
-from wsdb.engine.match import Kernel, Matcher
-from wsdb.engine.rows import GOLD, ROW, SPLIT, among, delta_name, gold_codes, row_facts
-from wsdb.engine.scan import ARROW_ERRORS, BATCH_ROWS, Groups, VoteScan, columns_of_step, fuse_of, scan_of
-from wsdb.engine.scatter import VoteReader, unknown
+from wsdb.engine.match import Matcher
+from wsdb.engine.matrix_run import MatrixRun
+from wsdb.engine.rows import among, delta_name, facts_select
+from wsdb.engine.scan import ARROW_ERRORS, BATCH_ROWS, VoteScan, columns_of_step, fuse_of, scan_of
+from wsdb.engine.scatter import unknown
 from wsdb.planner.explain import Profile
-from wsdb.planner.steps import Column, Isolate, LabelMatrix, Match, Scatter, Step
+from wsdb.planner.steps import Column, Isolate, Match, Scatter, Step
 
 ID = "__id"
 """The number of a row, by which its votes are found."""
@@ -29,69 +27,31 @@ CHUNK = 100
 """Columns that one SELECT computes before their votes are read off it."""
 
 
-@dataclass(slots=True)
-class SparseRun:
+@dataclass(slots=True, kw_only=True)
+class SparseRun(MatrixRun):
     """One run of a LabelMatrix step whose votes are stored as (row, source, code).
 
     Attributes
     ----------
-    table, votes, sources : full SQL names: the rows, the votes, and which column each source number is
-    groups, kernels, progress, notices, seconds, profiles : as of `wsdb.engine.matrix.MatrixRun`
+    votes, sources : full SQL names: the votes, and which column each source number is
     """
 
-    con: duckdb.DuckDBPyConnection
-    step: LabelMatrix
-    table: str
     votes: str
     sources: str
-    groups: Groups
-    kernels: dict[str, Kernel]
-    joins: str
-    confidence: str
-    sets: str
-    progress: Callable[[str, int, int], None]
-    notices: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    profiles: dict[int, Profile] = field(default_factory=dict)
     _number: dict[str, int] = field(init=False)
-    _scans: list[VoteScan] = field(default_factory=list)
-    _reader: VoteReader = field(init=False)
 
     def __post_init__(self) -> None:
-        self._reader = VoteReader(
-            self.con, self.task, self.confidence, self.sets, self.notices, self.seconds, self.profiles
-        )
+        MatrixRun.__post_init__(self)
         self._number = {column.name: at for at, column in enumerate(self.step.columns)}
 
-    @property
-    def task(self) -> Task:
-        """The task whose matrix it is."""
-        return self.step.task
-
-    def run(self) -> dict[str, int]:
-        """Bring the stored matrix up to date and return the votes of each column; raises as MatrixRun does."""
-        start = time.perf_counter()
-        try:
-            if self.step.write == "create":
-                check_keys(self.con, self.task)
-                self._create()
-            else:
-                if self.step.write == "rewrite":
-                    self._renumber()
-                self._change_rows()
-                if self.step.rehash:
-                    self._rehash()
-            self._clear()
-            for step in self.step.parts:
-                self._compute(step)
-            counts = self._counts()
-        finally:
-            for scan in self._scans:
-                scan.close()
-            self._reader.close()
-        spent = time.perf_counter() - start
-        self.profiles[id(self.step)] = Profile(self.step.rows.n_rows, spent, 13 * sum(counts.values()))
-        return counts
+    def _change(self) -> None:
+        if self.step.write == "rewrite":
+            self._renumber()
+        self._change_rows()
+        if self.step.rehash:
+            self._write_facts(self._facts())
+        self._clear()
+        self._compute_all()
 
     # ----------------------------------------------------------------------------------------------------- rows
 
@@ -104,6 +64,7 @@ class SparseRun:
             f"CREATE OR REPLACE TABLE {self.votes} ({ID} BIGINT, source INTEGER, code {self.task.code_type})"
         )
         self._name_sources()
+        self._compute_all()
 
     def _name_sources(self) -> None:
         names = literals([column.name for column in self.step.columns])
@@ -113,14 +74,7 @@ class SparseRun:
         )
 
     def _facts(self, where: str = "") -> str:
-        """Return the SELECT of keys, hash, split and gold of rows."""
-        keys = idents(self.task.keys)
-        facts = row_facts(self.task, self.step.rows.row_columns)
-        base = f"SELECT {', '.join([keys, *facts])} FROM {self.task.relation} {where}"
-        gold = gold_codes(self.task)
-        if gold is None:
-            return base
-        return f"SELECT b.* EXCLUDE ({GOLD}), g.{GOLD} FROM ({base}) AS b LEFT JOIN ({gold}) AS g USING ({keys})"
+        return facts_select(self.task, self.step.rows.row_columns, where)
 
     def _renumber(self) -> None:
         """Give the votes of kept columns the numbers of their new places; the others lose their votes."""
@@ -151,7 +105,7 @@ class SparseRun:
         changed = f"SELECT {ID} FROM {self.table} SEMI JOIN {delta} USING ({keys})"
         others = f" AND source NOT IN ({kept})" if kept else ""
         self.con.execute(f"DELETE FROM {self.votes} WHERE {ID} IN ({changed}){others}")
-        self._write_facts(f"WHERE {among(task, delta)}")
+        self._write_facts(self._facts(f"WHERE {among(task, delta)}"))
         new = f"WHERE {among(task, f'(FROM {delta} WHERE __old IS NULL)')}"
         (last,) = self.con.execute(f"SELECT coalesce(max({ID}), -1) FROM {self.table}").fetchall()[0]
         self.con.execute(
@@ -165,21 +119,10 @@ class SparseRun:
             str(self._number[column.name]) for column in self.step.columns if column.lf.scope in ("relation", "votes")
         )
 
-    def _write_facts(self, where: str) -> None:
-        own = ident(f"matrix_{self.task.name}")
-        on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
-        values = ", ".join(f"{name} = p.{name}" for name in (ROW, SPLIT, GOLD))
-        self.con.execute(f"UPDATE {self.table} SET {values} FROM ({self._facts(where)}) AS p WHERE {on}")
-
-    def _rehash(self) -> None:
-        self._write_facts("")
-
     # ---------------------------------------------------------------------------------------------------- votes
 
     def _clear(self) -> None:
         """Remove the votes of the columns that are computed on all rows."""
-        if self.step.write == "create":
-            return
         edited: list[Column] = []
         for step in self.step.parts:
             if isinstance(step, Scatter):
@@ -189,6 +132,10 @@ class SparseRun:
         if edited:
             numbers = ", ".join(str(self._number[column.name]) for column in edited)
             self.con.execute(f"DELETE FROM {self.votes} WHERE source IN ({numbers})")
+
+    def _compute_all(self) -> None:
+        for step in self.step.parts:
+            self._compute(step)
 
     def _compute(self, step: Step) -> None:
         start = time.perf_counter()
@@ -204,29 +151,11 @@ class SparseRun:
             return
         delta = f"temp.main.{delta_name(self.task)}"
         where = f"WHERE {among(self.task, f'(FROM {delta} WHERE __new IS NOT NULL)')}" if scan_of(step).rows else ""
-        groups = self.groups.get(bool(where))
-        changes = self.step.rows.changes
-        total = changes.touched if where and changes is not None else self.step.rows.n_rows
-        what = f"label matrix of {self.task.name}"
-        scan = VoteScan(
-            self.con,
-            self.task,
-            step,
-            groups,
-            where,
-            self.joins,
-            total,
-            (),
-            self.kernels,
-            lambda rows: self.progress(what, rows, total),
-            self.profiles,
-            self.notices,
-        )
-        self._scans.append(scan)
+        scan = self._scan(step, where)
         if isinstance(step, Match):
             self._match(scan, step)
         fuse = fuse_of(step)
-        for group in groups or (fuse.groups if fuse is not None else ()):
+        for group in scan.groups or (fuse.groups if fuse is not None else ()):
             for at in range(0, len(group), CHUNK):
                 self._fused(scan, group[at : at + CHUNK])
         computed = columns_of_step(step)
@@ -298,8 +227,7 @@ class SparseRun:
             batches.close()
         return batches.rows
 
-    def _counts(self) -> dict[str, int]:
-        """Return the votes of all columns; raise where one holds a label the task does not have."""
+    def _votes(self) -> dict[str, int]:
         found = {
             source: (count, lowest)
             for source, count, lowest in self.con.execute(
@@ -310,3 +238,6 @@ class SparseRun:
             if found.get(at, (0, 0))[1] == sql.UNKNOWN and isinstance(column.lf.body, Expression):
                 raise unknown(self.con, self.task, column, [])
         return {column.name: found.get(at, (0, 0))[0] for at, column in enumerate(self.step.columns)}
+
+    def _bytes(self, votes: dict[str, int]) -> int:
+        return 13 * sum(votes.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from wsdb.core.matrix import ABSTAIN, RowVotes, SparseVotes, VotePatterns
 
@@ -101,9 +102,8 @@ class VoteCounts:
 
 def split_codes(split: np.ndarray) -> tuple[np.ndarray, tuple[str | None, ...]]:
     """Number the splits of an object array (strings and None) in the order they are met."""
-    names: dict[str | None, int] = {}
-    codes = np.fromiter((names.setdefault(name, len(names)) for name in split), dtype=np.int64, count=len(split))
-    return codes, tuple(names)
+    found = pa.array(split, pa.string()).dictionary_encode(null_encoding="encode")
+    return found.indices.to_numpy().astype(np.int64), tuple(found.dictionary.to_pylist())
 
 
 def count_votes(rows: RowVotes) -> tuple[SplitCounts, VoteCounts]:
@@ -113,9 +113,14 @@ def count_votes(rows: RowVotes) -> tuple[SplitCounts, VoteCounts]:
     ----------
     rows : votes with their split and gold label; -1 is no gold label
     """
-    votes = Listed.of(rows.votes)
     split, splits = split_codes(rows.split)
-    per_row, gold = votes.per_row, np.asarray(rows.gold, dtype=np.int64)
+    gold = np.asarray(rows.gold, dtype=np.int64)
+    if isinstance(rows.votes, VotePatterns):
+        shape = (3, len(splits), rows.votes.n_classes + 1, rows.votes.n_classes + 1)
+        if len(rows.votes.sources) * np.prod(shape, dtype=float) <= DENSE_CELLS:
+            return _count_patterns(rows.votes, split, splits, gold)
+    votes = Listed.of(rows.votes)
+    per_row = votes.per_row
 
     def by_split(kept: np.ndarray) -> np.ndarray:
         return weighed(split[kept], votes.counts[kept], len(splits))
@@ -139,6 +144,42 @@ def count_votes(rows: RowVotes) -> tuple[SplitCounts, VoteCounts]:
     rest, value = np.divmod(rest, k)
     place, source = np.divmod(rest, m)
     return totals, VoteCounts(place, source, value, gold_code - 1, n[seen], overlap[seen], conflict[seen])
+
+
+def _count_patterns(
+    votes: VotePatterns, split: np.ndarray, splits: tuple[str | None, ...], gold: np.ndarray
+) -> tuple[SplitCounts, VoteCounts]:
+    """Count the votes of patterns source by source, without listing each of them.
+
+    Parameters
+    ----------
+    split : int64 array of shape (p,), place of each pattern in `splits`
+    gold : int64 array of shape (p,); -1 is no gold label
+    """
+    s, m, k = len(splits), len(votes.sources), votes.n_classes
+    per_row = (votes.votes != ABSTAIN).sum(axis=1)
+    status = (per_row > 1).astype(np.int64)  # 0 alone, 1 with others, 2 with others that differ
+    if m:
+        unsigned = votes.votes.view(f"u{votes.votes.dtype.itemsize}")  # an abstain is the largest number
+        status += (per_row > 1) & (unsigned.min(axis=1).astype(np.int64) != votes.votes.max(axis=1))
+    shape = (3, s, k + 1, k + 1)
+    place = ((status * s + split) * (k + 1) + gold + 1) * (k + 1) + 1
+    weights = None if (votes.counts == 1).all() else votes.counts.astype(np.float64)
+    table = np.zeros((m, *shape), dtype=np.int64)
+    for j in range(m):
+        found = np.bincount(place + votes.votes[:, j], weights=weights, minlength=table[j].size)
+        table[j] = found.astype(np.int64).reshape(shape)
+    cast = table[..., 1:].transpose(1, 2, 0, 4, 3)  # status, split, source, vote, gold
+    n = cast.sum(axis=0)
+    seen = np.nonzero(n)
+    overlap, conflict = cast[1:].sum(axis=0)[seen], cast[2][seen]
+    counted = VoteCounts(seen[0], seen[1], seen[2], seen[3] - 1, n[seen], overlap, conflict)
+
+    def by_split(kept: np.ndarray) -> np.ndarray:
+        return weighed(split[kept], votes.counts[kept], s)
+
+    every = np.ones(len(split), dtype=bool)
+    return SplitCounts(splits, by_split(every), by_split(per_row > 0), by_split(gold >= 0)), counted
 
 
 def weighed(key: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsdb.core.matrix import SparseVotes, VotePatterns
+from wsdb.core.matrix import ABSTAIN, SparseVotes, VotePatterns
 from wsdb.monitor.vote_counts import DENSE_CELLS, Listed
 
+EXACT = 1 << 24
+"""Whole numbers below this are exact as float32."""
 PAIR_CHUNK = 4_000_000
 """Pairs of votes listed at a time."""
 TABLE_CELLS = 1 << 22
 """Cells of the table of indicators multiplied at a time."""
+FEW_COLUMNS = 256
+"""Columns of such a table for which it is not asked whether they are empty."""
 TABLE_COLUMNS = 4_000
 """Most columns (source and value) of such a table."""
 LISTING_COST = 75.0
@@ -50,16 +54,33 @@ def count_pairs(votes: VotePatterns | SparseVotes, least: int = 1) -> VotePairs:
     Two ways with one answer: listing the pairs of votes of each row, or, where rows have many votes, multiplying the
     table of indicators (listed rows x source and value) with itself.
     """
-    listed = Listed.of(votes)
-    per_row = listed.per_row
-    columns = np.unique(listed.source * listed.n_classes + listed.value)
+    per_row, columns = _per_row(votes), _columns(votes)
     n_pairs = float((per_row * (per_row - 1.0) / 2).sum())
     table_cost = float((per_row > 0).sum()) * len(columns) ** 2
     if len(columns) <= TABLE_COLUMNS and table_cost < n_pairs * LISTING_COST:
-        pairs = _multiplied(listed, columns)
+        pairs = _multiplied(votes, columns)
     else:
-        pairs = _paired(listed)
-    return pairs if least <= 1 else _at_least(pairs, least, listed.n_sources)
+        pairs = _paired(Listed.of(votes))
+    return pairs if least <= 1 else _at_least(pairs, least, len(votes.sources))
+
+
+def _per_row(votes: VotePatterns | SparseVotes) -> np.ndarray:
+    """Return the number of votes of each listed row."""
+    if isinstance(votes, VotePatterns):
+        counted: np.ndarray = (votes.votes != ABSTAIN).sum(axis=1)
+        return counted
+    return np.bincount(votes.row, minlength=len(votes.counts))
+
+
+def _columns(votes: VotePatterns | SparseVotes) -> np.ndarray:
+    """Return source * k + value of what is voted, or of all that could be, where that is few: int64 array, rising."""
+    k = votes.n_classes
+    if len(votes.sources) * k <= FEW_COLUMNS:
+        return np.arange(len(votes.sources) * k)
+    if isinstance(votes, SparseVotes):
+        return np.unique(votes.source.astype(np.int64) * k + votes.value)
+    cast = [np.bincount(votes.votes[:, j] + 1, minlength=k + 1)[1:] > 0 for j in range(len(votes.sources))]
+    return np.flatnonzero(np.concatenate(cast)) if cast else np.zeros(0, dtype=np.int64)
 
 
 def copies(pairs: VotePairs, votes: np.ndarray) -> dict[int, tuple[int, int]]:
@@ -86,15 +107,17 @@ def _at_least(pairs: VotePairs, least: int, n_sources: int) -> VotePairs:
     return VotePairs(*(part[kept] for part in (pairs.left, pairs.right, pairs.value_left, pairs.value_right, pairs.n)))
 
 
-def _multiplied(votes: Listed, columns: np.ndarray) -> VotePairs:
+def _multiplied(votes: VotePatterns | SparseVotes, columns: np.ndarray) -> VotePairs:
     """Count pairs by products of tables of indicators."""
     k, width = votes.n_classes, max(len(columns), 1)
-    place = np.searchsorted(columns, votes.source * k + votes.value)
-    total = np.zeros((len(columns), len(columns)))
-    for first, last, start, stop in _row_chunks(votes, max(1, TABLE_CELLS // width)):
-        table = np.zeros((last - first, len(columns)))
-        table[votes.row[start:stop] - first, place[start:stop]] = 1.0
-        total += table.T @ (table * votes.counts[first:last, None])
+    total: np.ndarray = np.zeros((len(columns), len(columns)))
+    rows = max(1, TABLE_CELLS // width)
+    for first in range(0, len(votes.counts), rows):
+        counts = votes.counts[first : first + rows]
+        table = _indicators(votes, columns, first, first + len(counts))
+        table = table.astype(np.float32 if counts.sum() < EXACT else np.float64)
+        weighted = table if (counts == 1).all() else table * counts[:, None].astype(table.dtype)
+        total += table.T @ weighted
     a, b = np.nonzero(np.triu(total, 1))
     apart = columns[a] // k != columns[b] // k
     a, b = a[apart], b[apart]
@@ -102,12 +125,17 @@ def _multiplied(votes: Listed, columns: np.ndarray) -> VotePairs:
     return VotePairs(columns[a] // k, columns[b] // k, columns[a] % k, columns[b] % k, n)
 
 
-def _row_chunks(votes: Listed, rows: int) -> Iterator[tuple[int, int, int, int]]:
-    """Cut the listed rows into chunks: first and last row, first and last vote."""
-    for first in range(0, len(votes.counts), rows):
-        last = min(first + rows, len(votes.counts))
-        start, stop = np.searchsorted(votes.row, [first, last]).tolist()
-        yield first, last, start, stop
+def _indicators(votes: VotePatterns | SparseVotes, columns: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Return whether each of some listed rows has each vote: bool array of shape (last - first, len(columns))."""
+    if isinstance(votes, VotePatterns):
+        source, value = np.divmod(columns, votes.n_classes)
+        found: np.ndarray = votes.votes[first:last][:, source] == value.astype(votes.votes.dtype)
+        return found
+    table = np.zeros((last - first, len(columns)), dtype=bool)
+    start, stop = np.searchsorted(votes.row, [first, last]).tolist()
+    cast = votes.source[start:stop].astype(np.int64) * votes.n_classes + votes.value[start:stop]
+    table[votes.row[start:stop] - first, np.searchsorted(columns, cast)] = True
+    return table
 
 
 def _paired(votes: Listed) -> VotePairs:

@@ -32,6 +32,7 @@ from wsdb.planner.pack import pack
 from wsdb.planner.steps import Fit, Pack, Reuse
 from wsdb.session import run_stats
 from wsdb.session.rooms import Rooms
+from wsdb.session.run_comparison import COMPARED
 from wsdb.session.run_shapes import check_options, run_shape, shape_of, store_spans
 from wsdb.session.stored import view
 
@@ -87,7 +88,7 @@ def selected(rooms: Rooms, task: Task, spec: LabelModelSpec, rows: RowVotes, arg
         )
     known = dev_gold(task, rows, "select")
     dev = some_rows(rows.votes, known), rows.gold[known]
-    few = thinned(rows, run_stats.COMPARED)
+    few = thinned(rows, COMPARED)
     scored = {
         one.method: (found.accuracy + found.macro_f1) / 2
         for one in compare(few.distinct, **arguments, evaluation={"dev": dev})

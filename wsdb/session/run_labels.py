@@ -14,7 +14,7 @@ from wsdb.labelmodel.shapes import SHAPES
 from wsdb.planner.facts import TaskFacts
 from wsdb.planner.labels import plan_labels
 from wsdb.planner.steps import Fit, Fuse, JointFit, LabelMatrix, Materialise, Reuse, Step, walk
-from wsdb.session import run_stats
+from wsdb.session import run_comparison
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_fit import fit_arguments, pack_of, run_fit
 from wsdb.session.run_matrix import run_matrix
@@ -87,11 +87,11 @@ def refresh_report(rooms: Rooms, task: Task) -> None:
     step = pack_of(task, snapshot)
     spec = snapshot.label_model(task.name)
     if rooms.catalog.shape_of_run(task.name) in SHAPES or spec.graph is not None:
-        transact(rooms, lambda: run_stats.report_stored(rooms, task))
+        transact(rooms, lambda: run_comparison.report_stored(rooms, task))
         return
     transact(
         rooms,
-        lambda: run_stats.report(
+        lambda: run_comparison.report(
             rooms, task, lambda: rooms.engine.votes(step), lambda rows: fit_arguments(rooms, task, spec, rows)
         ),
     )

@@ -56,7 +56,8 @@ def store_matrix_views(rooms: Rooms, task: Task, step: LabelMatrix) -> None:
     snapshot = rooms.catalog.snapshot()
     names = [column.name for column in step.columns]
     versions = {entry.name.lower(): entry.version for entry in snapshot.entries.values()}
-    view(rooms, f"rows_{task.name}", rows_select(task))
+    # `task` is coded, and has no gold where it is a bitvector.
+    view(rooms, f"rows_{task.name}", rows_select(snapshot.task(task.name)))
     view(rooms, f"label_matrix_{task.name}", matrix_select(task, names, step.storage))
     places = [(column.name, column.lf.name, column.source) for column in step.columns]
     view(rooms, f"label_votes_{task.name}", votes_select(task, places, versions, step.storage))

@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from wsdb.core.matrix import RowVotes, SparseVotes, VotePatterns
+from wsdb.core.matrix import RowVotes
 from wsdb.core.sqltext import ident, literal
 from wsdb.core.task import Task
-from wsdb.labelmodel.compare import compare
 from wsdb.labelmodel.fitted import Fit
 from wsdb.labelmodel.score import ScoreForm
 from wsdb.labelmodel.sparse_sql import labels_select_sparse
 from wsdb.labelmodel.sql import labels_select
 from wsdb.monitor.explain_row import explain_body, stored_body
-from wsdb.monitor.label_scores import stored_scores
 from wsdb.monitor.labelled import Labelled
 from wsdb.monitor.lf_rows import buckets_body, confusion_body, errors_body
 from wsdb.monitor.review import gaps_body, issues_body, prediction_issues_body, sample_body
-from wsdb.monitor.vote_counts import SplitCounts, VoteCounts, count_votes, some_rows, thinned
+from wsdb.monitor.vote_counts import SplitCounts, VoteCounts, count_votes
 from wsdb.monitor.vote_pairs import VotePairs, copies, count_pairs
 from wsdb.session.rooms import Rooms
 from wsdb.session.stored import macro
@@ -43,15 +41,6 @@ BODIES: dict[str, tuple[tuple[str, ...], Callable[[Labelled], str]]] = {
 }
 MACROS = tuple(BODIES)
 """Macros of schema wsdb that are written here, one of each for a task."""
-REPORT = [
-    ("run", pa.int32()), ("method", pa.string()), ("chosen", pa.string()), ("selected", pa.bool_()),
-    ("split", pa.string()), ("n", pa.int64()), ("coverage", pa.float64()), ("agreement", pa.float64()),
-    ("log_likelihood", pa.float64()), ("n_gold", pa.int64()), ("accuracy", pa.float64()), ("macro_f1", pa.float64()),
-    ("accuracy_all", pa.float64()), ("log_loss", pa.float64()), ("reason", pa.string()),
-]  # fmt: skip
-"""Columns of label_reports after the task."""
-COMPARED = 20_000
-"""Vote patterns to which label_model_report fits all methods, and gold patterns of a split that it compares."""
 RARE_PAIR = 5
 """Of a sparse label matrix, pairs of sources that vote together on fewer rows are not stored."""
 
@@ -76,10 +65,10 @@ def store(
     dependencies : (source, source, reason) as they were given to the fit; a pair may have several reasons
     """
     splits, counts = count_votes(counted)
-    _write(rooms, task, "split_counts", _split_rows(splits))
-    _write(rooms, task, "vote_counts", _count_rows(task, columns, splits, counts))
+    write(rooms, task, "split_counts", _split_rows(splits))
+    write(rooms, task, "vote_counts", _count_rows(task, columns, splits, counts))
     pairs = count_pairs(counted.distinct, RARE_PAIR if storage == "sparse" else 1)
-    _write(rooms, task, "vote_pairs", _pair_rows(task, columns, pairs))
+    write(rooms, task, "vote_pairs", _pair_rows(task, columns, pairs))
     n_rows = int(splits.n.sum())
     if fitted is None:
         for table in ("lf_dependencies", "label_scores", "label_bias", "label_confusion"):
@@ -87,10 +76,10 @@ def store(
         labelled = Labelled(task, n_rows, tuple(columns), storage, _stored_labels(task))
     else:
         copied = copies(pairs, np.bincount(counts.source, weights=counts.n, minlength=len(columns)))
-        _write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
-        _write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
-        _write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
-        _write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
+        write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
+        write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
+        write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
+        write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
         labelled = Labelled(task, n_rows, tuple(columns), storage, _labeller(task, columns, storage, fitted.form))
     for name, (parameters, body) in BODIES.items():
         written = stored_body if fitted is None and name == "explain_row" else body
@@ -139,7 +128,7 @@ def _labeller(task: Task, columns: Sequence[str], storage: str, form: ScoreForm)
     return sparse if storage == "sparse" else wide
 
 
-def _write(rooms: Rooms, task: Task, table: str, columns: Mapping[str, Any]) -> None:
+def write(rooms: Rooms, task: Task, table: str, columns: Mapping[str, Any]) -> None:
     """Replace a task's rows of a table; `columns` are those after the task, in the order of the table."""
     engine = rooms.engine
     forget(rooms, task, table)
@@ -149,7 +138,7 @@ def _write(rooms: Rooms, task: Task, table: str, columns: Mapping[str, Any]) -> 
         engine.relation(rows).insert_into(engine.table(table))
 
 
-def _columns(fields: Sequence[tuple[str, pa.DataType]], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+def columns_of(fields: Sequence[tuple[str, pa.DataType]], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """Return rows as columns of the given names and types."""
     return {name: pa.array([row[at] for row in rows], kind) for at, (name, kind) in enumerate(fields)}
 
@@ -209,7 +198,7 @@ def _dependency_rows(
         edges[fitted.sources[left], fitted.sources[right], "copy"] = (1.0, None, n)
     text, number = pa.string(), pa.float64()
     fields = [("lf_a", text), ("lf_b", text), ("reason", text), ("score", number), ("z", number), ("n", pa.int64())]
-    return _columns(fields, [(*key, *value) for key, value in edges.items()])
+    return columns_of(fields, [(*key, *value) for key, value in edges.items()])
 
 
 def _score_rows(task: Task, columns: Sequence[str], form: ScoreForm, counts: VoteCounts) -> dict[str, Any]:
@@ -258,92 +247,3 @@ def _bias_rows(task: Task, form: ScoreForm) -> dict[str, Any]:
         "mix": mix,
         "power": np.full(k, float(form.share_power)),
     }
-
-
-# ---------------------------------------------------------------------------------------------- label_model_report
-
-
-def report(
-    rooms: Rooms,
-    task: Task,
-    counted: Callable[[], RowVotes],
-    arguments: Callable[[RowVotes], Mapping[str, Any]],
-) -> None:
-    """Fit all label model methods and store how they compare, unless what is stored is of the current label run.
-
-    Parameters
-    ----------
-    counted : reads the votes with the split and gold label of their rows
-    arguments : what the label model is fitted with besides the votes and its method
-    """
-    run, method = _label_run(rooms, task)
-    known = rooms.engine.rows(
-        f"SELECT 1 FROM {rooms.engine.table('label_reports')} WHERE lower(task) = ? AND run = ? LIMIT 1",
-        [task.name.lower(), run],
-    )
-    if known or run is None:
-        return
-    rows = counted()
-    few = thinned(rows, COMPARED)
-    if few is not rows:
-        rooms.notice(
-            f"label_model_report of task {task.name}: all methods are fitted to {len(few.votes.counts):,} of "
-            f"{len(rows.votes.counts):,} vote patterns, drawn at random"
-        )
-    splits, _ = count_votes(rows)
-    sizes = list(zip(splits.splits, splits.n.tolist(), splits.covered.tolist(), splits.gold.tolist(), strict=True))
-    lines = []
-    for made in compare(few.distinct, method=method, **arguments(rows), evaluation=_evaluation(rows)):
-        for split, n, covered, gold in sizes:
-            found = made.scores.get(split or "")
-            scores = (found.accuracy, found.macro_f1, found.accuracy_all, found.log_loss) if found else (None,) * 4
-            coverage = None if made.coverage is None or not n else covered / n
-            lines.append(
-                (
-                    run, made.method, made.chosen, made.selected, split, n, coverage, _number(made.agreement),
-                    _number(made.log_likelihood), gold, *map(_number, scores), made.reason,
-                )
-            )  # fmt: skip
-    _write(rooms, task, "label_reports", _columns(REPORT, lines))
-
-
-def report_stored(rooms: Rooms, task: Task) -> None:
-    """Store how the labels that are stored row by row compare with gold, unless that is of the current label run.
-
-    Of a bitvector, whose labels are lists, there is only the coverage.
-    """
-    run, method = _label_run(rooms, task)
-    if run is None:
-        return
-    (chosen, reason) = rooms.engine.rows(
-        f"SELECT chosen, reason FROM {rooms.engine.table('label_runs')} WHERE lower(task) = ?", [task.name.lower()]
-    )[0]
-    lines = [
-        (run, method, chosen, True, split, n, coverage, 1.0, None, gold, *scores, reason)
-        for split, n, coverage, gold, *scores in rooms.engine.rows(stored_scores(task))
-    ]
-    _write(rooms, task, "label_reports", _columns(REPORT, lines))
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)
-
-
-def _label_run(rooms: Rooms, task: Task) -> tuple[int | None, str]:
-    """Return the number and the method of the current label run."""
-    found = rooms.engine.rows(
-        f"SELECT run, method FROM {rooms.engine.table('label_runs')} WHERE lower(task) = ?", [task.name.lower()]
-    )
-    return found[0] if found else (None, "")
-
-
-def _evaluation(rows: RowVotes) -> dict[str, tuple[VotePatterns | SparseVotes, np.ndarray]]:
-    """Return the votes and gold labels of the rows of each split that have one; rows without a split are in ''."""
-    found: dict[str, tuple[VotePatterns | SparseVotes, np.ndarray]] = {}
-    for split in dict.fromkeys(rows.split.tolist()):
-        known = np.flatnonzero((rows.split == split) & (rows.gold >= 0))
-        if len(known):
-            votes = some_rows(rows.votes, known)
-            few = thinned(RowVotes(votes, rows.split[known], rows.gold[known], votes), COMPARED)
-            found[split or ""] = (few.votes, few.gold)
-    return found
