@@ -13,6 +13,12 @@
 --   wsdb.labels_t         the de-noised labels: the posterior as plain SQL over the matrix, or posterior_t (view)
 --   wsdb.training_t       the probabilities that models train on (view)
 --   wsdb.rows_t           the split and the gold label of each row (view)
+--   wsdb.slice_s, tag_g   the keys of the members of a slice or tag (views)
+--   wsdb.source_s         the rows of a source, as rows of its relation, with __label_t for each task (view)
+--   wsdb.augmented_m      the training rows that transformation functions make for a model: the columns of its source, with
+--                         __functions (applied in this order) and __copy (view)
+--   wsdb.constraint_c     the combinations of answers that keep a constraint, a column for each task
+--   wsdb.embedding_e      the vectors of an embedding: token, vector
 -- Votes are codes: the place of the label in the task, from 0; NULL is abstain. Each primitive p is wsdb.primitive_p.
 
 CREATE SCHEMA IF NOT EXISTS wsdb;
@@ -173,3 +179,29 @@ CREATE TABLE IF NOT EXISTS wsdb.label_reports (
 -- How often the label model expects a source that votes to vote each label on rows of each class: the confusion of a
 -- worker. Sources that never vote are left out.
 CREATE TABLE IF NOT EXISTS wsdb.label_confusion (task VARCHAR, lf VARCHAR, truth VARCHAR, label VARCHAR, p DOUBLE);
+
+-- The networks tried by the search of a model: options is a JSON object of what differed, dev_score the value of the metric
+-- on dev (higher is better); status is done, pruned (at the epoch pruned_at) or failed.
+CREATE TABLE IF NOT EXISTS wsdb.trials (
+    model VARCHAR, version INTEGER, trial INTEGER, options JSON, metric VARCHAR, dev_score DOUBLE, chosen BOOLEAN,
+    seconds DOUBLE, status VARCHAR, pruned_at INTEGER
+);
+
+-- Still more objects by kind.
+CREATE OR REPLACE VIEW wsdb.slices AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'slice';
+CREATE OR REPLACE VIEW wsdb.tags AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'tag';
+CREATE OR REPLACE VIEW wsdb.transformation_functions AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'transformation function';
+CREATE OR REPLACE VIEW wsdb.constraints AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'constraint';
+CREATE OR REPLACE VIEW wsdb.embeddings AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'embedding';
+CREATE OR REPLACE VIEW wsdb.sources AS
+SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'source';
+
+-- The files that embeddings were read from; content_hash covers tokens and vectors.
+CREATE TABLE IF NOT EXISTS wsdb.embedding_files (
+    name VARCHAR, n_tokens BIGINT, dims INTEGER, content_hash VARCHAR, read_at TIMESTAMP
+);

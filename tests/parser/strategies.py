@@ -1,15 +1,20 @@
-"""Hypothesis strategies: specs of all eight kinds, with odd names and odd SQL."""
+"""Hypothesis strategies: specs of every kind, with odd names and odd SQL."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from wsdb.core.constraint import Constraint
+from wsdb.core.embedding import Embedding
 from wsdb.core.graph import Rule, TaskGraph
 from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteTogether, VoteWhen
 from wsdb.core.payload import SHAPES, Payload, Primitive, Spans
+from wsdb.core.slice import Slice, Tag
+from wsdb.core.source import Source
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.sqltext import ident
 from wsdb.core.task import SELECT_LABELS, TASK_KINDS, Gold, Split, Task
+from wsdb.core.transformation import TransformationFunction
 from wsdb.parser.clauses import LABEL_MODEL_METHODS
 from wsdb.parser.cursor import Cursor, tokens_of
 from wsdb.parser.render import Spec, value
@@ -213,7 +218,8 @@ def payloads(draw: st.DrawFn) -> Payload:
     of = NAMES.filter(lambda other: other.lower() != name.lower())
     spans = draw(st.none() | st.builds(Spans, of, NAMES)) if shape != "singleton" and not sources else None
     keys = draw(st.just(()) | names())
-    return Payload(name, draw(RELATIONS), keys, shape, draw(names()), sources, spans, draw(COMMENTS))
+    embedding, frozen = draw(st.just((None, True)) | st.tuples(NAMES, st.booleans()))
+    return Payload(name, draw(RELATIONS), keys, shape, draw(names()), sources, spans, embedding, frozen, draw(COMMENTS))
 
 
 PRIMITIVES = st.builds(
@@ -266,12 +272,35 @@ def models(draw: st.DrawFn) -> ModelSpec:
         columns=("*",) if star else draw(names()),
         excluded=draw(names()) if star and draw(st.booleans()) else (),
         feature_sets=draw(names()) if draw(st.booleans()) else (),
+        payloads=draw(st.just(()) | names()),
+        slices=draw(st.just(()) | st.just(("*",)) | names()),
+        augment=draw(st.just(()) | names()),
         labels_sql=draw(st.none() | st.just("SELECT id, label FROM g")),
         options=draw(OPTIONS),
         comment=draw(COMMENTS),
     )
 
 
+QUERIES = SQL.map(lambda sql: f"SELECT id FROM mails WHERE {sql}")
+TAGS = st.lists(STRINGS, max_size=2, unique=True).map(tuple)
+GROUPS = st.sampled_from([Slice, Tag]).flatmap(
+    lambda make: st.builds(make, NAMES, RELATIONS, st.just(()) | names(), SQL | QUERIES, COMMENTS)
+)
+ROWS = st.one_of(
+    GROUPS,
+    st.builds(TransformationFunction, NAMES, RELATIONS, QUERIES, COMMENTS),
+    st.builds(Constraint, NAMES, names(), SQL, COMMENTS),
+    st.builds(Embedding, NAMES, STRINGS, COMMENTS),
+    st.builds(Source, NAMES, RELATIONS, QUERIES, TAGS, COMMENTS),
+)
 SPECS: st.SearchStrategy[Spec] = st.one_of(
-    tasks(), task_graphs(), payloads(), PRIMITIVES, labeling_functions(), label_models(), FEATURE_SETS, models()
+    tasks(),
+    task_graphs(),
+    payloads(),
+    PRIMITIVES,
+    labeling_functions(),
+    label_models(),
+    FEATURE_SETS,
+    models(),
+    ROWS,
 )

@@ -335,6 +335,8 @@ class Catalog(DerivedState):
                 self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(task) = ?", low)
         if kind == "primitive":
             self._con.execute(f"DELETE FROM {self.table('primitive_runs')} WHERE lower(name) = ?", low)
+        if kind == "embedding":
+            self._con.execute(f"DELETE FROM {self.table('embedding_files')} WHERE lower(name) = ?", low)
         if kind == "model":
             for table in ("model_versions", "tensors", "training", "serving"):
                 self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(model) = ?", low)

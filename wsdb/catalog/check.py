@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from wsdb.catalog.references import mapped
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry
+from wsdb.core.constraint import Constraint
 from wsdb.core.errors import CatalogError, SpecError
 from wsdb.core.graph import TaskGraph, cycle, vectors
 from wsdb.core.lf import LabelingFunction, VoteTogether
 from wsdb.core.payload import Payload
 from wsdb.core.span import Span
-from wsdb.core.specs import LabelModelSpec
+from wsdb.core.specs import LabelModelSpec, ModelSpec
+from wsdb.core.sqltext import bare
 from wsdb.core.task import Task, unknown_label
 from wsdb.parser.render import Spec
 from wsdb.parser.statements import KINDS, Create, Statement
@@ -78,6 +80,10 @@ def _check(spec: Spec, snapshot: CatalogSnapshot, at: Statement) -> None:
             _check_lf(spec, snapshot, at)
         case LabelModelSpec():
             _check_label_model(spec, snapshot, at)
+        case Constraint():
+            _check_constraint(spec, snapshot, at)
+        case ModelSpec():
+            _check_model(spec, snapshot, at)
 
 
 def _check_again(entry: Entry, snapshot: CatalogSnapshot, at: Statement) -> None:
@@ -94,7 +100,7 @@ def _check_task(spec: Task, snapshot: CatalogSnapshot, at: Statement) -> None:
     if spec.payload is None:
         return
     payload, place = snapshot.payload(spec.payload), at.at("payload")
-    if _bare(payload.relation) != _bare(spec.relation):
+    if bare(payload.relation) != bare(spec.relation):
         raise SpecError(
             "WS330",
             f'payload "{payload.name}" is of relation {payload.relation}, task "{spec.name}" is on {spec.relation}',
@@ -122,7 +128,7 @@ def _check_payload(spec: Payload, snapshot: CatalogSnapshot, at: Statement) -> N
     for name in sources:
         source = snapshot.payload(name)
         place = at.spans.get(f"source payload {name.lower()}", at.at("span payload"))
-        if _bare(source.relation) != _bare(spec.relation):
+        if bare(source.relation) != bare(spec.relation):
             raise SpecError(
                 "WS331",
                 f'payload "{spec.name}" is on {spec.relation}, payload "{source.name}" on {source.relation}',
@@ -217,12 +223,39 @@ def _check_label_model(spec: LabelModelSpec, snapshot: CatalogSnapshot, at: Stat
             )
 
 
+def _check_constraint(spec: Constraint, snapshot: CatalogSnapshot, at: Statement) -> None:
+    tasks = []
+    for name in spec.tasks:
+        task = snapshot.entry("task", name).spec
+        assert isinstance(task, Task)
+        about_row = task.kind == "select" or task.payload is None or snapshot.payload(task.payload).shape == "singleton"
+        tasks.append(replace(task, payload=None) if about_row else task)  # one answer a row, wherever it is read from
+    _same_rows(tasks, "WS332", f'the tasks of constraint "{spec.name}"', lambda task: at.at_name("task", task.name))
+
+
+def _check_model(spec: ModelSpec, snapshot: CatalogSnapshot, at: Statement) -> None:
+    """Raise WS348 where what a model reads besides its features is about another relation than its source."""
+    if spec.source.startswith("("):
+        return
+    used: list[tuple[str, str, str]] = [("payload", name, snapshot.payload(name).relation) for name in spec.payloads]
+    used += [("slice", name, snapshot.slice(name).relation) for name in spec.slices if spec.slices != ("*",)]
+    kind = "transformation function"
+    used += [(kind, name, snapshot.transformation_function(name).relation) for name in spec.augment]
+    for kind, name, relation in used:
+        if bare(relation) != bare(spec.source):
+            raise SpecError(
+                "WS348",
+                f'{kind} "{name}" is on {relation}, model "{spec.name}" is FROM {spec.source}',
+                span=at.at_name(kind, name),
+            )
+
+
 def _same_rows(tasks: Sequence[Task], code: str, what: str, place: Callable[[Task], Span]) -> None:
     """Raise where tasks are not about the same rows: another relation, payload or key."""
     first = tasks[0]
     for task in tasks[1:]:
         for clause, one, two in (
-            ("ON", _bare(first.relation), _bare(task.relation)),
+            ("ON", bare(first.relation), bare(task.relation)),
             ("PAYLOAD", (first.payload or "").lower(), (task.payload or "").lower()),
             ("KEY", _low(first.keys), _low(task.keys)),
         ):
@@ -256,8 +289,3 @@ def _refuse_cycle(kind: str, name: str, to: Sequence[str], snapshot: CatalogSnap
 
 def _low(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(name.lower() for name in names))
-
-
-def _bare(relation: str) -> str:
-    """Return the last part of a relation's name in lower case without quotes; of a path, all of it."""
-    return relation if relation.startswith("'") else relation.rpartition(".")[2].strip('"').lower()

@@ -20,6 +20,18 @@ class DerivedState(Tables):
         (now,) = self._rows("SELECT now()::TIMESTAMP")[0]
         self._insert("primitive_runs", [(name, n_rows, input_hash, now)])
 
+    def put_embedding(self, name: str, n_tokens: int, dims: int, content_hash: str) -> None:
+        """Record the file that an embedding was read from."""
+        self._con.execute(f"DELETE FROM {self.table('embedding_files')} WHERE lower(name) = ?", [name.lower()])
+        (now,) = self._rows("SELECT now()::TIMESTAMP")[0]
+        self._insert("embedding_files", [(name, n_tokens, dims, content_hash, now)])
+
+    def rename_embedding(self, name: str, new_name: str) -> None:
+        """Give the record of an embedding's file its new name."""
+        self._con.execute(
+            f"UPDATE {self.table('embedding_files')} SET name = ? WHERE lower(name) = ?", [new_name, name.lower()]
+        )
+
     def _matrices(self) -> list[tuple[Any, ...]]:
         rows = self._rows(
             "SELECT task, n_rows, rows_hash, row_columns, column_hashes, gold_hash, hash_probe, storage "
@@ -110,8 +122,14 @@ class DerivedState(Tables):
         input_hash: str,
         facts: Mapping[str, Any],
         sql: str,
+        trials: Sequence[tuple[Any, ...]] = (),
     ) -> int:
-        """Store a trained model as a new version, let it serve its tasks, and return the version."""
+        """Store a trained model as a new version, let it serve its tasks, and return the version.
+
+        Parameters
+        ----------
+        trials : rows of table trials without their first two columns: what a search tried
+        """
         (last,) = self._rows(
             f"SELECT max(version) FROM {self.table('model_versions')} WHERE lower(model) = ?", [name.lower()]
         )[0]
@@ -132,6 +150,7 @@ class DerivedState(Tables):
             "training",
             [(name, version, row["epoch"], row["task"], row["split"], row["loss"], row["seconds"]) for row in history],
         )
+        self._insert("trials", [(name, version, *row) for row in trials])
         for task in tasks:
             self._con.execute(f"DELETE FROM {self.table('serving')} WHERE lower(task) = ?", [task.lower()])
         self._insert("serving", [(task, name, version, None) for task in tasks])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
+from wsdb.core.constraint import Constraint
 from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction, VoteTogether
 from wsdb.core.payload import Payload
@@ -13,6 +14,7 @@ from wsdb.core.specs import LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
 from wsdb.parser.render import Spec
 
+ALL = ("*",)
 NameOf = Callable[[str, str, str], str]
 """The name to write for a reference: of its kind, its name, and where the statement has it (see `mapped`)."""
 
@@ -47,7 +49,8 @@ def mapped(spec: Spec, name_of: NameOf) -> Spec:
             spans = spec.spans
             if spans is not None:
                 spans = replace(spans, payload=name_of("payload", spans.payload, "span payload"))
-            return replace(spec, from_payloads=sources, spans=spans)
+            embedding = name_of("embedding", spec.embedding, "embedding") if spec.embedding is not None else None
+            return replace(spec, from_payloads=sources, spans=spans, embedding=embedding)
         case LabelingFunction():
             tasks = each("task", spec.tasks, "task")
             body = spec.body
@@ -62,7 +65,18 @@ def mapped(spec: Spec, name_of: NameOf) -> Spec:
             return replace(spec, task=tasks[0], tasks=tasks, graph=graph)
         case ModelSpec():
             weights = tuple((name_of("task", name, f"task {name.lower()}"), weight) for name, weight in spec.tasks)
-            return replace(spec, tasks=weights, feature_sets=each("feature set", spec.feature_sets, "feature set"))
+            augment = each("transformation function", spec.augment, "transformation function")
+            slices = spec.slices if spec.slices == ALL else each("slice", spec.slices, "slice")
+            return replace(
+                spec,
+                tasks=weights,
+                feature_sets=each("feature set", spec.feature_sets, "feature set"),
+                payloads=each("payload", spec.payloads, "payload"),
+                slices=slices,
+                augment=augment,
+            )
+        case Constraint():
+            return replace(spec, tasks=each("task", spec.tasks, "task"))
         case _:
             return spec
 

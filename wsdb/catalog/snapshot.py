@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from wsdb.catalog.references import references
+from wsdb.core.constraint import Constraint
+from wsdb.core.embedding import Embedding
 from wsdb.core.errors import CatalogError, did_you_mean
 from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
 from wsdb.core.payload import Payload, Primitive, element_task
+from wsdb.core.slice import Slice
+from wsdb.core.source import Source
 from wsdb.core.span import Span
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
+from wsdb.core.sqltext import bare
 from wsdb.core.task import Task
+from wsdb.core.transformation import TransformationFunction
 from wsdb.parser.render import Spec
+from wsdb.parser.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,109 @@ class CatalogSnapshot:
         spec = self.entry("model", name, span).spec
         assert isinstance(spec, ModelSpec)
         return spec
+
+    def expanded(self, spec: ModelSpec, at: Statement | None = None) -> ModelSpec:
+        """Return a model's spec with the source and the tasks that it leaves to be found.
+
+        Without FROM the source is the relation of its first payload, else of its first task; ``TASKS (*)`` are all
+        tasks on the source.
+
+        Raises
+        ------
+        CatalogError
+            WS201 where the source has no task.
+        """
+        source = spec.source
+        if not source:
+            first = spec.payloads[0] if spec.payloads else None
+            source = self.payload(first).relation if first is not None else self._relation_of(spec.tasks[0][0], at)
+        tasks = spec.tasks
+        if tasks == (("*", 1.0),):
+            found = [name for name in self.names("task") if self._relation_of(name, at).lower() == source.lower()]
+            if not found:
+                raise CatalogError("WS201", f"there is no task on {source}", span=at.span if at is not None else None)
+            tasks = tuple((name, 1.0) for name in found)
+        return replace(spec, source=source, tasks=tasks)
+
+    def _relation_of(self, task: str, at: Statement | None) -> str:
+        """Return the relation that a task was created on, whose elements it may label."""
+        span = at.spans.get(f"task {task.lower()}", at.spans.get("task")) if at is not None else None
+        spec = self.entry("task", task, span).spec
+        assert isinstance(spec, Task)
+        return spec.relation
+
+    def slices(self, relation: str | None = None) -> list[Slice]:
+        """Return all slices by name, or those of a relation."""
+        return self._groups("slice", relation)
+
+    def tags(self, relation: str | None = None) -> list[Slice]:
+        """Return all tags by name, or those of a relation."""
+        return self._groups("tag", relation)
+
+    def _groups(self, kind: str, relation: str | None) -> list[Slice]:
+        specs = [self.entry(kind, name).spec for name in self.names(kind)]
+        return [
+            spec
+            for spec in specs
+            if isinstance(spec, Slice) and (relation is None or spec.relation.lower() == relation.lower())
+        ]
+
+    def model_slices(self, spec: ModelSpec) -> list[Slice]:
+        """Return the slices of a model; ``*`` is all slices on its source, as they are now."""
+        if spec.slices == ("*",):
+            return self.slices(spec.source)
+        of = {group.name.lower(): group for group in self.slices()}
+        return [of[name.lower()] for name in spec.slices]
+
+    def constraints(self, tasks: Sequence[str] | None = None) -> list[Constraint]:
+        """Return all constraints by name, or those whose tasks are all among the given."""
+        own = None if tasks is None else {name.lower() for name in tasks}
+        specs = [self.entry("constraint", name).spec for name in self.names("constraint")]
+        return [
+            spec
+            for spec in specs
+            if isinstance(spec, Constraint) and (own is None or {name.lower() for name in spec.tasks} <= own)
+        ]
+
+    def sources(self, relation: str | None = None) -> list[Source]:
+        """Return all sources by name, or those for a relation."""
+        specs = [self.entry("source", name).spec for name in self.names("source")]
+        return [
+            spec
+            for spec in specs
+            if isinstance(spec, Source) and (relation is None or spec.relation.lower() == relation.lower())
+        ]
+
+    def slice(self, name: str, span: Span | None = None) -> Slice:
+        """Return a slice's spec."""
+        spec = self.entry("slice", name, span).spec
+        assert isinstance(spec, Slice)
+        return spec
+
+    def transformation_function(self, name: str, span: Span | None = None) -> TransformationFunction:
+        """Return a transformation function's spec."""
+        spec = self.entry("transformation function", name, span).spec
+        assert isinstance(spec, TransformationFunction)
+        return spec
+
+    def transformation_functions(self) -> list[TransformationFunction]:
+        """Return all transformation functions by name."""
+        return [self.transformation_function(name) for name in self.names("transformation function")]
+
+    def embedding(self, name: str, span: Span | None = None) -> Embedding:
+        """Return an embedding's spec."""
+        spec = self.entry("embedding", name, span).spec
+        assert isinstance(spec, Embedding)
+        return spec
+
+    def embeddings(self) -> list[Embedding]:
+        """Return all embeddings by name."""
+        return [self.embedding(name) for name in self.names("embedding")]
+
+    def tasks_on(self, relation: str) -> list[Task]:
+        """Return the tasks on a relation by name, as they are stored: one on a payload with the keys of the rows."""
+        found = [self.entry("task", name).spec for name in self.names("task")]
+        return [one for one in found if isinstance(one, Task) and bare(one.relation) == bare(relation)]
 
     def dependents(self, kind: str, name: str) -> list[Entry]:
         """Return the objects that are built on this one, and on those in turn, each before what it is built on."""

@@ -21,6 +21,15 @@ KINDS = {
     "label-model": "LABEL MODEL",
     "feature-set": "FEATURE SET",
     "model": "MODEL",
+    "payload": "PAYLOAD",
+    "primitive": "PRIMITIVE",
+    "task-graph": "TASK GRAPH",
+    "slice": "SLICE",
+    "tag": "TAG",
+    "transformation-function": "TRANSFORMATION FUNCTION",
+    "constraint": "CONSTRAINT",
+    "embedding": "EMBEDDING",
+    "source": "SOURCE",
 }
 """The words for a kind, in the singular, and how SQL writes it."""
 
@@ -101,7 +110,8 @@ Examples:
 def show(kind: str | None, name: str | None, database: str | None, as_json: bool) -> None:
     """Show what a database holds: all of it, the objects of a KIND, or the one called NAME.
 
-    KIND is task, lf, label-model, feature-set or model (or the plural). The database is opened for reading only:
+    KIND is task, lf, label-model, feature-set, model, payload, primitive, task-graph, slice, tag,
+    transformation-function, constraint, embedding or source (or the plural). The database is opened for reading only:
     nothing is computed or refreshed.
     """
     from wsdb.cli.output import JsonOutput, TextOutput

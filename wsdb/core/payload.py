@@ -42,6 +42,8 @@ class Payload:
     columns : its columns; of a sequence or set, lists of one length for each row
     from_payloads : payloads that a model reads this one from, such as a query from its tokens
     spans : where the elements are stretches of another payload, or None
+    embedding : the embedding whose vectors the tokens of its text columns begin with, or None
+    frozen : whether training leaves those vectors as they are
     """
 
     name: str
@@ -51,6 +53,8 @@ class Payload:
     columns: tuple[str, ...]
     from_payloads: tuple[str, ...] = ()
     spans: Spans | None = None
+    embedding: str | None = None
+    frozen: bool = True
     comment: str | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Option = str | int | float | bool | None | tuple[str, ...]
+Option = str | int | float | bool | None | tuple[str | float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,15 @@ class ModelSpec:
 
     Attributes
     ----------
-    tasks : (task, loss weight) pairs
-    source : SQL text of the relation, or of a SELECT in parentheses
+    tasks : (task, loss weight) pairs; ``(("*", 1.0),)`` is all tasks on the source, until the model is created
+    source : SQL text of the relation, or of a SELECT in parentheses; empty where not said, until the model is created
     columns : feature columns; ``*`` is all columns but the keys, gold and split columns
     excluded : columns that ``*`` leaves out
     feature_sets : names of feature sets whose columns are added
+    payloads : names of the payloads that are read besides the features
+    slices : names of the slices that get capacity of their own; ``("*",)`` is all slices on the source's relation, as
+        they are when the model is trained
+    augment : names of the transformation functions that make more training rows
     labels_sql : a SELECT of keys and label that replaces the label model's labels, or None
     options : (name, value) pairs of the WITH clause, sorted by name
     """
@@ -85,6 +89,9 @@ class ModelSpec:
     columns: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     feature_sets: tuple[str, ...] = ()
+    payloads: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
+    augment: tuple[str, ...] = ()
     labels_sql: str | None = None
     options: tuple[tuple[str, Option], ...] = ()
     comment: str | None = None

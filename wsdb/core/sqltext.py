@@ -37,6 +37,15 @@ def literals(values: Iterable[str]) -> str:
     return ", ".join(literal(value) for value in values)
 
 
+def bare(relation: str) -> str:
+    """Return the last part of a relation's name in lower case without quotes; of a path, all of it.
+
+    >>> bare('main."Mails"')
+    'mails'
+    """
+    return relation if relation.startswith("'") else relation.rpartition(".")[2].strip('"').lower()
+
+
 def shown_row(names: Sequence[str], values: Sequence[object]) -> str:
     """Return columns with their values as an error message shows them, long texts cut.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from wsdb.core.errors import SpecError, SyntaxError_, did_you_mean
 from wsdb.core.span import Span
@@ -109,7 +109,7 @@ def query(cursor: Cursor, what: str) -> str:
 def options(cursor: Cursor) -> dict[str, Option]:
     """Read ``(name = value, …)``; ``=>`` and ``:=`` are read as ``=``.
 
-    Values are strings, numbers, true, false, NULL, bare words (read as strings) and lists of strings.
+    Values are strings, numbers, true, false, NULL, bare words (read as strings) and lists of strings or numbers.
     The span of each value is remembered as ``option <name>``.
     """
     cursor.expect("(")
@@ -143,10 +143,12 @@ def _value(cursor: Cursor) -> Option:
         number = cursor.number("a value")
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
     if cursor.accept("["):
-        items = [cursor.string("an item")]
-        while cursor.accept(","):
-            items.append(cursor.string("an item"))
-        cursor.expect("]")
+        items: list[str | float] = []
+        while not cursor.accept("]"):
+            if items:
+                cursor.expect(",")
+            number = cursor.token is not None and cursor.token.kind == "NUMBER"
+            items.append(cursor.number("an item") if number else cursor.string("an item"))
         return tuple(items)
     cursor.spans.pop("value", None)
     return cursor.name("value").lower()
@@ -183,6 +185,8 @@ def _is(value: Option, kind: type) -> bool:
     if kind in (int, float):
         allowed = (int,) if kind is int else (int, float)
         return isinstance(value, allowed) and not isinstance(value, bool) and value > 0
+    if isinstance(value, tuple):  # the lists that are checked so hold strings
+        return kind is tuple and all(isinstance(item, str) for item in value)
     return isinstance(value, kind)
 
 
@@ -194,6 +198,42 @@ def unknown_option(owner: str, name: str, allowed: Iterable[str], span: Span) ->
         span=span,
         hint=did_you_mean(name, allowed) or f"options are {', '.join(allowed)}",
     )
+
+
+def clauses_until_as(
+    cursor: Cursor, clauses: Mapping[str, tuple[str, Callable[[Cursor], object]]]
+) -> dict[str, object]:
+    """Read clauses in any order up to AS, and AS.
+
+    Parameters
+    ----------
+    clauses : by first word, the field of a spec that a clause sets and the function that reads the rest of it
+
+    Raises
+    ------
+    SyntaxError_
+        WS106 for a clause that stands twice.
+    """
+    fields: dict[str, object] = {}
+    seen: set[str] = set()
+    while not cursor.accept("AS"):
+        word = next((word for word in clauses if cursor.accept(word)), None)
+        if word is None:
+            raise cursor.wrong(*(word for word in clauses if word not in seen), "AS")
+        once(cursor, seen, word)
+        field, read = clauses[word]
+        fields[field] = read(cursor)
+    return fields
+
+
+def tags(cursor: Cursor) -> tuple[str, ...]:
+    """Read ``('text', …)`` of a TAGS clause, each text once."""
+    cursor.expect("(")
+    found = [cursor.string("a tag")]
+    while cursor.accept(","):
+        found.append(cursor.string("a tag"))
+    cursor.expect(")")
+    return tuple(dict.fromkeys(found))
 
 
 def comment(cursor: Cursor) -> str:

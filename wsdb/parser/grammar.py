@@ -18,6 +18,7 @@ from wsdb.parser.statements import (
     Refresh,
     SetOption,
     Show,
+    ShowCode,
     ShowCreate,
     ShowVersions,
     Statement,
@@ -89,6 +90,9 @@ def _show(cursor: Cursor) -> Statement:
     if cursor.accept("VERSIONS"):
         cursor.expect("OF", "MODEL")
         return ShowVersions(span=cursor.span(0), name=cursor.name("model"))
+    if cursor.accept("CODE"):
+        cursor.expect("FOR", "MODEL")
+        return ShowCode(span=cursor.span(0), name=cursor.name("model"))
     kind = read_kind(cursor, PLURAL_WORDS)
     task = None
     if cursor.accept("FOR"):

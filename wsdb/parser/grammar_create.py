@@ -7,11 +7,19 @@ from dataclasses import replace
 
 from wsdb.core.errors import SyntaxError_
 from wsdb.parser.cursor import Cursor
+from wsdb.parser.grammar_constraint import create_constraint
 from wsdb.parser.grammar_graph import create_task_graph
 from wsdb.parser.grammar_label_model import create_label_model
 from wsdb.parser.grammar_lf import create_labeling_function
 from wsdb.parser.grammar_model import create_feature_set, create_model
 from wsdb.parser.grammar_payload import create_payload, create_primitive
+from wsdb.parser.grammar_rows import (
+    create_embedding,
+    create_slice,
+    create_source,
+    create_tag,
+    create_transformation_function,
+)
 from wsdb.parser.grammar_task import create_task
 from wsdb.parser.kinds import read_kind
 from wsdb.parser.statements import Create
@@ -25,6 +33,12 @@ CREATORS: dict[str, Callable[[Cursor], Create]] = {
     "label model": create_label_model,
     "feature set": create_feature_set,
     "model": create_model,
+    "slice": create_slice,
+    "tag": create_tag,
+    "transformation function": create_transformation_function,
+    "constraint": create_constraint,
+    "embedding": create_embedding,
+    "source": create_source,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wsdb.core.errors import SpecError, SyntaxError_, did_you_mean
 from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Template, Votes, VoteTogether, VoteWhen
-from wsdb.parser.clauses import LABELING_FUNCTION_OPTIONS, choice_options, comment, distinct_names, once, tasks
+from wsdb.parser.clauses import LABELING_FUNCTION_OPTIONS, choice_options, comment, distinct_names, once, tags, tasks
 from wsdb.parser.cursor import Cursor
 from wsdb.parser.statements import CreateLabelingFunction
 from wsdb.parser.templates import template
@@ -56,7 +56,7 @@ def _clauses(cursor: Cursor) -> dict[str, object]:
             fields["kind"] = cursor.name("kind").lower()
         elif cursor.accept("TAGS"):
             once(cursor, seen, "TAGS")
-            fields["tags"] = _tags(cursor)
+            fields["tags"] = tags(cursor)
         elif cursor.accept("DEPENDS"):
             cursor.expect("ON")
             once(cursor, seen, "DEPENDS ON")
@@ -66,15 +66,6 @@ def _clauses(cursor: Cursor) -> dict[str, object]:
             fields["servable"] = False
         else:
             return fields
-
-
-def _tags(cursor: Cursor) -> tuple[str, ...]:
-    cursor.expect("(")
-    found = [cursor.string("a tag")]
-    while cursor.accept(","):
-        found.append(cursor.string("a tag"))
-    cursor.expect(")")
-    return tuple(dict.fromkeys(found))
 
 
 def _body(cursor: Cursor, own: tuple[str, ...]) -> tuple[Body, Template | None]:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from wsdb.core.errors import SpecError
 from wsdb.core.specs import FeatureSet, ModelSpec
-from wsdb.parser.clauses import comment, once, options
+from wsdb.parser.clauses import comment, distinct_names, once, options
 from wsdb.parser.cursor import Cursor
 from wsdb.parser.statements import CreateFeatureSet, CreateModel
+
+ALL_TASKS = (("*", 1.0),)
 
 
 def create_feature_set(cursor: Cursor) -> CreateFeatureSet:
@@ -32,6 +34,7 @@ def create_model(cursor: Cursor) -> CreateModel:
             cursor.expect("SET")
             cursor.spans.pop("feature set", None)
             sets.append(cursor.name("feature set"))
+            cursor.spans[f"feature set {sets[-1].lower()}"] = cursor.spans["feature set"]
             seen.add("FEATURES")
             continue
         for words, clause, read in MODEL_CLAUSES:
@@ -40,10 +43,21 @@ def create_model(cursor: Cursor) -> CreateModel:
                 fields.update(read(cursor))
                 break
         else:
-            raise cursor.wrong("FOR", "FROM", "FEATURES", "FEATURE SET", "LABELS FROM", "WITH", "COMMENT")
-    for clause in ("FOR", "FROM", "FEATURES"):
-        if clause not in seen:
-            raise cursor.wrong(clause)
+            raise cursor.wrong(*(clause for _, clause, _ in MODEL_CLAUSES[:-2]), "FEATURE SET", "WITH", "COMMENT")
+    if "FOR" not in seen:
+        raise cursor.wrong("FOR")
+    if not seen & {"FEATURES", "PAYLOADS"}:
+        raise cursor.wrong("FEATURES", "PAYLOADS")
+    fields.setdefault("source", "")
+    if fields["tasks"] == ALL_TASKS and fields["source"][:1] in ("", "("):  # type: ignore[index]
+        raise SpecError(
+            "WS306",
+            "TASKS (*) are the tasks on a relation: say FROM which"
+            if "FROM" not in seen
+            else "TASKS (*) are the tasks on a relation, and FROM is a query",
+            span=cursor.spans["tasks"],
+            hint="FROM relation",
+        )
     spec = ModelSpec(**fields, feature_sets=tuple(sets))  # type: ignore[arg-type]
     return CreateModel(span=cursor.span(0), spec=spec)
 
@@ -53,7 +67,12 @@ def _tasks(cursor: Cursor) -> dict[str, object]:
         return {"tasks": ((cursor.name("task"), 1.0),)}
     if not cursor.accept("TASKS"):
         raise cursor.wrong("TASKS", "TASK")
+    start = cursor.at
     cursor.expect("(")
+    if cursor.accept("*"):
+        cursor.expect(")")
+        cursor.spans["tasks"] = cursor.span(start)
+        return {"tasks": ALL_TASKS}
     found: list[tuple[str, float]] = []
     while True:
         cursor.spans.pop("task", None)
@@ -90,6 +109,12 @@ def _features(cursor: Cursor) -> dict[str, object]:
     return {"columns": columns}
 
 
+def _slices(cursor: Cursor) -> dict[str, object]:
+    if cursor.accept("(", "*", ")"):
+        return {"slices": ("*",)}
+    return {"slices": distinct_names(cursor, "slice", "WS306")}
+
+
 def _labels_from(cursor: Cursor) -> dict[str, object]:
     return {"labels_sql": cursor.parenthesis("labels query")}
 
@@ -102,6 +127,13 @@ MODEL_CLAUSES: tuple[tuple[tuple[str, ...], str, Callable[[Cursor], dict[str, ob
     (("FOR",), "FOR", _tasks),
     (("FROM",), "FROM", _source),
     (("FEATURES",), "FEATURES", _features),
+    (("PAYLOADS",), "PAYLOADS", lambda cursor: {"payloads": distinct_names(cursor, "payload", "WS306")}),
+    (("SLICES",), "SLICES", _slices),
+    (
+        ("AUGMENT", "WITH"),
+        "AUGMENT WITH",
+        lambda cursor: {"augment": distinct_names(cursor, "transformation function", "WS306")},
+    ),
     (("LABELS", "FROM"), "LABELS FROM", _labels_from),
     (("WITH",), "WITH", _with),
     (("COMMENT",), "COMMENT", lambda cursor: {"comment": comment(cursor)}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wsdb.core.errors import SpecError, SyntaxError_
 from wsdb.core.payload import SHAPES, Payload, Primitive, Spans
-from wsdb.parser.clauses import comment, distinct_names, once, query
+from wsdb.parser.clauses import clauses_until_as, comment, distinct_names, once, query
 from wsdb.parser.cursor import Cursor
 from wsdb.parser.statements import CreatePayload, CreatePrimitive
 
@@ -31,14 +31,14 @@ def create_payload(cursor: Cursor) -> CreatePayload:
             once(cursor, seen, "SPANS")
             fields["spans"] = _spans(cursor, shape)
         elif cursor.accept("EMBED", "WITH"):
-            raise SyntaxError_(
-                "WS103", "EMBED WITH is not available in this version of wsdb", span=cursor.span(cursor.at - 2)
-            )
+            once(cursor, seen, "EMBED WITH")
+            fields["embedding"] = cursor.name("embedding")
+            fields["frozen"] = cursor.accept("FREEZE") or not cursor.accept("FINETUNE")
         elif cursor.accept("COMMENT"):
             once(cursor, seen, "COMMENT")
             fields["comment"] = comment(cursor)
         else:
-            raise cursor.wrong("FROM PAYLOADS", "SPANS", "COMMENT")
+            raise cursor.wrong("FROM PAYLOADS", "SPANS", "EMBED WITH", "COMMENT")
     spec = Payload(name=name, relation=relation, keys=keys, shape=shape, columns=columns, **fields)  # type: ignore[arg-type]
     _check(cursor, spec)
     return CreatePayload(span=cursor.span(0), spec=spec)
@@ -72,17 +72,12 @@ def create_primitive(cursor: Cursor) -> CreatePrimitive:
     name = cursor.name("primitive")
     cursor.expect("ON")
     relation = cursor.relation()
-    keys: tuple[str, ...] = ()
-    text: str | None = None
-    seen: set[str] = set()
-    while not cursor.accept("AS"):
-        if cursor.accept("KEY"):
-            once(cursor, seen, "KEY")
-            keys = distinct_names(cursor, "key column", "WS301")
-        elif cursor.accept("COMMENT"):
-            once(cursor, seen, "COMMENT")
-            text = comment(cursor)
-        else:
-            raise cursor.wrong("KEY", "COMMENT", "AS")
-    spec = Primitive(name, relation, keys, query(cursor, "body"), text)
+    fields = {"keys": ()} | clauses_until_as(
+        cursor,
+        {
+            "KEY": ("keys", lambda cursor: distinct_names(cursor, "key column", "WS301")),
+            "COMMENT": ("comment", comment),
+        },
+    )
+    spec = Primitive(name=name, relation=relation, sql=query(cursor, "body"), **fields)  # type: ignore[arg-type]
     return CreatePrimitive(span=cursor.span(0), spec=spec)

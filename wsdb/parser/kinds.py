@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from wsdb.core.errors import SyntaxError_
 from wsdb.parser.cursor import Cursor
 
+PLAIN_NAME = re.compile(r'(?:[A-Za-z_]\w*|"(?:[^"]|"")+")\Z')
+"""A name that is not qualified, as SQL text."""
 Words = tuple[tuple[tuple[str, ...], str], ...]
 
 KIND_WORDS: Words = (
@@ -20,16 +23,15 @@ KIND_WORDS: Words = (
     (("LABEL", "MODEL"), "label model"),
     (("FEATURE", "SET"), "feature set"),
     (("MODEL",), "model"),
+    (("SLICE",), "slice"),
+    (("TAG",), "tag"),
+    (("TRANSFORMATION", "FUNCTION"), "transformation function"),
+    (("CONSTRAINT",), "constraint"),
+    (("EMBEDDING",), "embedding"),
+    (("SOURCE",), "source"),
 )
 PLURAL_WORDS: Words = tuple(((*words[:-1], f"{words[-1]}S"), kind) for words, kind in KIND_WORDS)
-LATER_KINDS = (
-    ("SLICE",),
-    ("TAG",),
-    ("TRANSFORMATION", "FUNCTION"),
-    ("EMBEDDING",),
-    ("CONSTRAINT",),
-    ("TEST",),
-)
+LATER_KINDS = (("TEST",),)
 """Objects of the design that this version does not have: CREATE and DROP of them say so."""
 LATER_VERBS = (
     ("ALTER", "TASK"),
@@ -63,7 +65,7 @@ def is_ours(cursor: Cursor) -> bool:
     if look.accept("SHOW"):
         if look.accept("CREATE"):
             return _kind_ahead(look, KIND_WORDS)
-        return look.peek("VERSIONS", "OF") or _kind_ahead(look, PLURAL_WORDS)
+        return look.peek("VERSIONS", "OF") or look.peek("CODE", "FOR") or _kind_ahead(look, PLURAL_WORDS)
     if look.accept("DESCRIBE") or look.accept("DESC"):
         words = next((words for words, _ in KIND_WORDS if look.peek(*words)), None)
         if words is None:
@@ -80,7 +82,7 @@ def _kind_ahead(cursor: Cursor, table: Words) -> bool:
     """Return whether a kind of object comes next; its first word decides where that word means nothing to DuckDB."""
     if any(cursor.peek(*words) for words, _ in table):
         return True
-    first = any(cursor.peek(word) for word in ("LABELING", "LABELLING", "FEATURE", "LABEL"))
+    first = any(cursor.peek(word) for word in ("LABELING", "LABELLING", "FEATURE", "LABEL", "TRANSFORMATION"))
     return first and cursor.at + 1 < len(cursor.tokens)  # alone it is a table's name: SHOW label
 
 
@@ -115,6 +117,7 @@ def read_kind(cursor: Cursor, table: Words = KIND_WORDS) -> str:
         ("LABELLING", "FUNCTION"),
         ("LABEL", "MODEL"),
         ("FEATURE", "SET"),
+        ("TRANSFORMATION", "FUNCTION"),
     ):
         plural = "S" if table is PLURAL_WORDS else ""
         if cursor.accept(first):

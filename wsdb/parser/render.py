@@ -7,12 +7,17 @@ from decimal import Decimal
 from functools import singledispatch
 from itertools import chain, count
 
+from wsdb.core.constraint import Constraint
+from wsdb.core.embedding import Embedding
 from wsdb.core.graph import Rule, TaskGraph
 from wsdb.core.lf import Body, Expression, LabelingFunction, Python, Select, Votes, VoteTogether, VoteWhen
 from wsdb.core.payload import Payload, Primitive
+from wsdb.core.slice import Slice, Tag
+from wsdb.core.source import Source
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec, Option
 from wsdb.core.sqltext import ident, literal, literals
 from wsdb.core.task import Task
+from wsdb.core.transformation import TransformationFunction
 from wsdb.parser.cursor import tokens_of
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -33,7 +38,22 @@ WORDS_OF_OURS = {
     "graph",
 }
 
-Spec = Task | TaskGraph | Payload | Primitive | LabelingFunction | LabelModelSpec | FeatureSet | ModelSpec
+Spec = (
+    Task
+    | TaskGraph
+    | Payload
+    | Primitive
+    | LabelingFunction
+    | LabelModelSpec
+    | FeatureSet
+    | ModelSpec
+    | Slice
+    | TransformationFunction
+    | Constraint
+    | Embedding
+    | Source
+)
+"""Any spec; a `Tag` is a `Slice`."""
 
 
 def name(text: str) -> str:
@@ -55,13 +75,13 @@ def value(option: Option) -> str:
     if isinstance(option, str):
         return literal(option)
     if isinstance(option, tuple):
-        return f"[{literals(option)}]"
-    return repr(option)
+        return f"[{', '.join(literal(item) if isinstance(item, str) else number(item) for item in option)}]"
+    return number(option)
 
 
 def number(share: float) -> str:
     """Return a number in its shortest exact form without an exponent."""
-    return f"{Decimal(repr(float(share))):f}".removesuffix(".0")
+    return f"{Decimal(repr(share)):f}".removesuffix(".0")
 
 
 @singledispatch
@@ -132,6 +152,8 @@ def _payload(spec: Payload) -> str:
     parts += _list("FROM PAYLOADS", spec.from_payloads)
     if spec.spans is not None:
         parts.append(f"SPANS {name(spec.spans.payload)} ({name(spec.spans.column)})")
+    if spec.embedding is not None:
+        parts.append(f"EMBED WITH {name(spec.embedding)} {'FREEZE' if spec.frozen else 'FINETUNE'}")
     return "\n  ".join(parts) + _comment(spec.comment)
 
 
@@ -206,17 +228,53 @@ def _feature_set(spec: FeatureSet) -> str:
 @render.register
 def _model(spec: ModelSpec) -> str:
     tasks = ", ".join(name(task) + ("" if weight == 1 else f" WEIGHT {number(weight)}") for task, weight in spec.tasks)
-    parts = [f"CREATE MODEL {name(spec.name)} FOR TASKS ({tasks})", f"FROM {spec.source}"]
+    if spec.tasks == (("*", 1.0),):
+        tasks = "*"
+    parts = [f"CREATE MODEL {name(spec.name)} FOR TASKS ({tasks})", *([f"FROM {spec.source}"] if spec.source else [])]
     if spec.columns == ("*",):
         parts.append("FEATURES (*" + (f" EXCLUDE ({names(spec.excluded)})" if spec.excluded else "") + ")")
     elif spec.columns:
         parts.append(f"FEATURES ({names(spec.columns)})")
     parts += [f"FEATURE SET {name(feature_set)}" for feature_set in spec.feature_sets]
+    parts += _list("PAYLOADS", spec.payloads)
+    parts += ["SLICES (*)"] if spec.slices == ("*",) else _list("SLICES", spec.slices)
+    parts += _list("AUGMENT WITH", spec.augment)
     if spec.labels_sql is not None:
         parts.append(f"LABELS FROM ({spec.labels_sql})")
     if spec.options:
         parts.append("WITH (" + ", ".join(f"{key} = {value(option)}" for key, option in spec.options) + ")")
     return "\n  ".join(parts) + _comment(spec.comment)
+
+
+@render.register
+def _slice(spec: Slice) -> str:
+    kind = "TAG" if isinstance(spec, Tag) else "SLICE"
+    head = " ".join([f"CREATE {kind} {name(spec.name)} ON {spec.relation}", *_list("KEY", spec.keys)])
+    return f"{head}{_comment(spec.comment)}\n  AS {spec.sql}"
+
+
+@render.register
+def _transformation_function(spec: TransformationFunction) -> str:
+    head = f"CREATE TRANSFORMATION FUNCTION {name(spec.name)} ON {spec.relation}"
+    return f"{head}{_comment(spec.comment)}\n  AS {spec.sql}"
+
+
+@render.register
+def _constraint(spec: Constraint) -> str:
+    head = f"CREATE CONSTRAINT {name(spec.name)} ON TASKS ({names(spec.tasks)})"
+    return f"{head}{_comment(spec.comment)}\n  CHECK ({spec.check})"
+
+
+@render.register
+def _embedding(spec: Embedding) -> str:
+    return f"CREATE EMBEDDING {name(spec.name)} FROM {literal(spec.file)}{_comment(spec.comment)}"
+
+
+@render.register
+def _source(spec: Source) -> str:
+    tags = f" TAGS ({literals(spec.tags)})" if spec.tags else ""
+    head = f"CREATE SOURCE {name(spec.name)} FOR {spec.relation}{tags}"
+    return f"{head}{_comment(spec.comment)}\n  AS {spec.sql}"
 
 
 def _comment(text: str | None) -> str:

@@ -14,8 +14,9 @@ from wsdb.parser.statements import Statement
 
 # A script without one of these words holds no statement of wsdb's; it is not even tokenised.
 LEADING = re.compile(
-    r"\b(?:task|tasks|lf|lfs|label|labeling|labelling|model|models|feature|refresh|wsdb_\w+|slice|tag|payloads?"
-    r"|primitives?|transformation|embedding|constraint|test|suggest|distill|qualify|extract|versions|import|export)\b",
+    r"\b(?:task|tasks|lf|lfs|label|labeling|labelling|model|models|feature|refresh|wsdb_\w+|slices?|tags?|payloads?"
+    r"|primitives?|transformation|embeddings?|constraints?|sources?|test|suggest|distill|qualify|extract|versions|import"
+    r"|export)\b",
     re.IGNORECASE,
 )
 

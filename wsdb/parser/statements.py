@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wsdb.core.constraint import Constraint
+from wsdb.core.embedding import Embedding
 from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
 from wsdb.core.payload import Payload, Primitive
+from wsdb.core.slice import Slice, Tag
+from wsdb.core.source import Source
 from wsdb.core.span import Span
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
+from wsdb.core.transformation import TransformationFunction
 
 KINDS: Mapping[type, str] = {
     Task: "task",
@@ -21,6 +26,12 @@ KINDS: Mapping[type, str] = {
     LabelModelSpec: "label model",
     FeatureSet: "feature set",
     ModelSpec: "model",
+    Slice: "slice",
+    Tag: "tag",
+    TransformationFunction: "transformation function",
+    Constraint: "constraint",
+    Embedding: "embedding",
+    Source: "source",
 }
 """The kinds of object that statements create, as error messages name them, by the class of their specs."""
 
@@ -77,11 +88,12 @@ class CreatePayload(Create):
 
     ``CREATE [OR REPLACE] PAYLOAD [IF NOT EXISTS] name ON relation [KEY (columns)]
     AS {SINGLETON | SEQUENCE | SET} (columns) [FROM PAYLOADS (payload, …) | SPANS payload (column)]
-    [COMMENT 'text']``
+    [EMBED WITH embedding [FREEZE | FINETUNE]] [COMMENT 'text']``
 
     The columns of a SEQUENCE or SET are lists that have one length in each row. A payload is also a view of its name
     with one row for each element: the key columns, the position pos counted from 1, and the values. FROM PAYLOADS names
-    what a model reads this payload from; SPANS says that its elements are stretches of a SEQUENCE.
+    what a model reads this payload from; SPANS says that its elements are stretches of a SEQUENCE. EMBED WITH gives the
+    words of its texts the vectors of an embedding, which training leaves as they are, or with FINETUNE goes on from.
     """
 
     spec: Payload
@@ -143,6 +155,86 @@ class CreateLabelingFunction(Create):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSlice(Create):
+    """Name a group of rows that models give capacity to, and reports tell apart.
+
+    ``CREATE [OR REPLACE] SLICE [IF NOT EXISTS] name ON relation [KEY (columns)] [COMMENT 'text']
+    AS {predicate | SELECT key, … FROM …}``
+
+    A predicate sees the columns of a row. A SELECT returns the keys of the members. Without KEY the key is that of the
+    tasks on the relation. The view wsdb."slice_<name>" has the keys of the members as they are now.
+    """
+
+    spec: Slice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTag(Create):
+    """Name a group of rows that reports tell apart and training does not know of.
+
+    ``CREATE [OR REPLACE] TAG [IF NOT EXISTS] name ON relation [KEY (columns)] [COMMENT 'text']
+    AS {predicate | SELECT key, … FROM …}``
+
+    As a slice; the view is wsdb."tag_<name>".
+    """
+
+    spec: Tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTransformationFunction(Create):
+    """Define how rows of a relation are turned into more rows to train on.
+
+    ``CREATE [OR REPLACE] TRANSFORMATION FUNCTION [IF NOT EXISTS] name ON relation [COMMENT 'text'] AS SELECT …``
+
+    The SELECT reads the relation by its name and returns all of its columns, the key unchanged. It may change, leave
+    out or multiply rows. It is applied to training rows only.
+    """
+
+    spec: TransformationFunction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateConstraint(Create):
+    """State which answers of several tasks cannot stand together on one row.
+
+    ``CREATE [OR REPLACE] CONSTRAINT [IF NOT EXISTS] name ON TASKS (task, …) [COMMENT 'text'] CHECK (condition)``
+
+    In the condition the name of a task is a column with its answer: a label as VARCHAR; of a BITVECTOR task the list of
+    its labels, VARCHAR[]; of a SELECT task the position of the element as INTEGER, or NULL for none. Answers for which
+    it is false are not given together. The table wsdb."constraint_<name>" has the combinations that are left.
+    """
+
+    spec: Constraint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateEmbedding(Create):
+    """Read vectors of tokens from a file, for payloads EMBED WITH them.
+
+    ``CREATE [OR REPLACE] EMBEDDING [IF NOT EXISTS] name FROM 'file' [COMMENT 'text']``
+
+    The file is parquet or CSV: a column token (or else the first one that is VARCHAR), and either a column of lists of
+    numbers or a column for each number. It is read once, into the table wsdb."embedding_<name>".
+    """
+
+    spec: Embedding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSource(Create):
+    """Give more rows to train on that are no rows of the relation, such as synthetic ones.
+
+    ``CREATE [OR REPLACE] SOURCE [IF NOT EXISTS] name FOR relation [TAGS ('text', …)] [COMMENT 'text'] AS SELECT …``
+
+    The SELECT returns columns of the relation; those it leaves out are NULL. A column of the name of a task on the
+    relation holds labels of that task. Reports tell the rows of a source apart.
+    """
+
+    spec: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateLabelModel(Create):
     """Choose how the votes of a task, or of several together, are de-noised; a task without one has ``USING auto``.
 
@@ -172,11 +264,15 @@ class CreateFeatureSet(Create):
 class CreateModel(Create):
     """Train one multitask model on the probabilistic labels of its tasks.
 
-    ``CREATE [OR REPLACE] MODEL [IF NOT EXISTS] name FOR {TASK task | TASKS (task [WEIGHT w], …)}
-    FROM {relation | (query)} {FEATURES (column, … | * [EXCLUDE (column, …)]) | FEATURE SET name} …
+    ``CREATE [OR REPLACE] MODEL [IF NOT EXISTS] name FOR {TASK task | TASKS (task [WEIGHT w], … | *)}
+    [FROM {relation | (query)}] [FEATURES (column, … | * [EXCLUDE (column, …)])] [FEATURE SET name] …
+    [PAYLOADS (payload, …)] [SLICES (slice, … | *)] [AUGMENT WITH (transformation function, …)]
     [LABELS FROM (SELECT key, label …)] [WITH (option = value, …)] [COMMENT 'text']``
 
-    Clauses may stand in any order. Every run that changes something makes a new version.
+    Clauses may stand in any order. Every run that changes something makes a new version. Without FROM the rows are
+    those of the tasks' relation; TASKS (*) are all tasks on it. A model reads FEATURES, PAYLOADS or both. SLICES get
+    capacity of their own; SLICES (*) are all slices on the relation, as they are when the model is trained. AUGMENT
+    WITH makes more training rows.
     """
 
     spec: ModelSpec
@@ -186,7 +282,8 @@ class CreateModel(Create):
 class Alter(Statement):
     """Turn a labeling function off or on again, or give an object another name.
 
-    ``ALTER {LABELING FUNCTION | LF | TASK GRAPH | PAYLOAD | PRIMITIVE | LABEL MODEL | FEATURE SET} name
+    ``ALTER {LABELING FUNCTION | LF | TASK GRAPH | PAYLOAD | PRIMITIVE | LABEL MODEL | FEATURE SET | SLICE | TAG
+    | TRANSFORMATION FUNCTION | CONSTRAINT | EMBEDDING | SOURCE} name
     {ENABLE | DISABLE | RENAME TO new_name}``
 
     ENABLE and DISABLE are for labeling functions. A disabled labeling function keeps its definition and casts no votes.
@@ -203,7 +300,8 @@ class Alter(Statement):
 class Drop(Statement):
     """Remove an object, and with CASCADE what is built on it.
 
-    ``DROP {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    ``DROP {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL
+    | SLICE | TAG | TRANSFORMATION FUNCTION | CONSTRAINT | EMBEDDING | SOURCE}
     [IF EXISTS] name [CASCADE | RESTRICT]``
     """
 
@@ -217,7 +315,8 @@ class Drop(Statement):
 class CommentOn(Statement):
     """Set or remove the comment of an object.
 
-    ``COMMENT ON {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    ``COMMENT ON {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL
+    | SLICE | TAG | TRANSFORMATION FUNCTION | CONSTRAINT | EMBEDDING | SOURCE}
     name IS {'text' | NULL}``
     """
 
@@ -231,7 +330,8 @@ class Show(Statement):
     """List the objects of a kind.
 
     ``SHOW {TASKS | TASK GRAPHS | PAYLOADS | PRIMITIVES | LABELING FUNCTIONS | LFS | LABEL MODELS | FEATURE SETS
-    | MODELS} [FOR TASK task] [LIKE 'pattern']``
+    | MODELS | SLICES | TAGS | TRANSFORMATION FUNCTIONS | CONSTRAINTS | EMBEDDINGS | SOURCES}
+    [FOR TASK task] [LIKE 'pattern']``
 
     A table of such a name is shown by quoting it: ``SHOW "models"``.
     """
@@ -245,7 +345,8 @@ class Show(Statement):
 class ShowCreate(Statement):
     """Print the statement that makes an object, with every effective option.
 
-    ``SHOW CREATE {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    ``SHOW CREATE {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL
+    | SLICE | TAG | TRANSFORMATION FUNCTION | CONSTRAINT | EMBEDDING | SOURCE}
     name``
     """
 
@@ -264,11 +365,22 @@ class ShowVersions(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShowCode(Statement):
+    """Print a trained model: its specification with every option, and the text of its network.
+
+    ``SHOW CODE FOR MODEL name``
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Describe(Statement):
     """Print what is known of an object, one property a row.
 
     ``{DESCRIBE | DESC}
-    {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL}
+    {TASK | TASK GRAPH | PAYLOAD | PRIMITIVE | LABELING FUNCTION | LF | LABEL MODEL | FEATURE SET | MODEL
+    | SLICE | TAG | TRANSFORMATION FUNCTION | CONSTRAINT | EMBEDDING | SOURCE}
     name``
     """
 

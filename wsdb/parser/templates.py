@@ -126,7 +126,7 @@ def _check_bounds(cursor: Cursor, given: Mapping[str, Option]) -> None:
 def _keyword(given: Mapping[str, Option]) -> Body:
     words = given["words"]
     assert isinstance(words, tuple)
-    found = "|".join(re.sub(r"[!-/:-@\[-^`{-~]", r"\\\g<0>", word) for word in words)
+    found = "|".join(re.sub(r"[!-/:-@\[-^`{-~]", r"\\\g<0>", str(word)) for word in words)
     pattern = f"(?:^|{EDGE})(?:{found})(?:{EDGE}|$)" if given["whole_words"] else f"(?:{found})"
     return _matches(given, pattern)
 

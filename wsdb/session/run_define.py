@@ -24,16 +24,12 @@ from wsdb.parser.statements import (
     CreateTask,
 )
 from wsdb.planner.steps import Define, Step
-from wsdb.session import run_labels
 from wsdb.session.calls import calls, first_argument, may_call
+from wsdb.session.define import MADE, define
 from wsdb.session.rooms import Rooms
+from wsdb.session.run_constraint import store_combinations
 from wsdb.session.run_matrix import store_summary
 from wsdb.session.stored import view
-
-
-def created(rooms: Rooms, kind: str, name: str, done: str) -> None:
-    """Say what CREATE did."""
-    rooms.notice(f"{kind} {name}: {done}")
 
 
 def create_task(stmt: CreateTask, rooms: Rooms) -> None:
@@ -51,21 +47,18 @@ def create_task(stmt: CreateTask, rooms: Rooms) -> None:
     changed = snapshot.find("task", spec.name)
     parents = [("relation", spec.relation)] + ([("gold", spec.gold.relation)] if spec.gold else [])
 
-    def work() -> None:
-        done = rooms.catalog.put(
-            spec,
-            or_replace=stmt.or_replace,
-            if_not_exists=stmt.if_not_exists,
-            parents=parents,
-            span=stmt.at("task"),
-        )
-        if done in ("created", "replaced"):
-            view(rooms, f"rows_{spec.name}", rows_select(resolved))
-            for lf in snapshot.lfs(spec.name) if changed else []:  # what voted before must still be able to
-                rooms.engine.check_lf(lf, resolved, stmt, snapshot.primitives())
-        created(rooms, "task", spec.name, done)
+    def then(done: str) -> None:
+        if done not in MADE:
+            return
+        view(rooms, f"rows_{spec.name}", rows_select(resolved))
+        after = rooms.catalog.definitions()
+        for lf in after.lfs(spec.name) if changed else []:  # what voted before must still be able to
+            rooms.engine.check_lf(lf, resolved, stmt, after.primitives())
+        for constraint in after.constraints() if changed else []:
+            if spec.name.lower() in [name.lower() for name in constraint.tasks]:
+                store_combinations(rooms, constraint, after, stmt.at("labels"))
 
-    run_labels.transact(rooms, work)
+    define(rooms, stmt, spec, parents=parents, then=then)
 
 
 def checked_task(stmt: CreateTask, rooms: Rooms) -> tuple[Task, Task]:
@@ -174,20 +167,12 @@ def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None
         parents.append(("relation", snapshot.task(spec.task).relation))
     others = old.spec.tasks if old is not None and isinstance(old.spec, LabelingFunction) else ()
 
-    def work() -> None:
-        done = rooms.catalog.put(
-            spec,
-            or_replace=stmt.or_replace,
-            if_not_exists=stmt.if_not_exists,
-            parents=parents,
-            span=stmt.at("labeling function"),
-        )
+    def then(done: str) -> None:
         if done == "replaced" or (done == "created" and not spec.enabled):
             for name in dict.fromkeys((*spec.tasks, *others)):
                 store_summary(rooms, snapshot.task(name))
-        created(rooms, "labeling function", spec.name, done)
 
-    run_labels.transact(rooms, work)
+    define(rooms, stmt, spec, parents=parents, then=then)
     if isinstance(spec.body, Python):
         rooms.trusted_python.add(spec.name.lower())
 
@@ -252,18 +237,7 @@ def answers_read(rooms: Rooms, lf: LabelingFunction, snapshot: CatalogSnapshot) 
 def create_label_model(stmt: CreateLabelModel, rooms: Rooms) -> None:
     """Define the label model of one task or, by a task graph, of several; each task has one."""
     spec = check_references(stmt.spec, rooms.catalog.definitions(), stmt)
-
-    def work() -> None:
-        done = rooms.catalog.put(
-            spec,
-            or_replace=stmt.or_replace,
-            if_not_exists=stmt.if_not_exists,
-            parents=[("task", name) for name in spec.tasks],
-            span=stmt.at("label model"),
-        )
-        created(rooms, "label model", spec.name, done)
-
-    run_labels.transact(rooms, work)
+    define(rooms, stmt, spec, parents=[("task", name) for name in spec.tasks])
 
 
 def create_feature_set(stmt: CreateFeatureSet, rooms: Rooms) -> None:
@@ -279,18 +253,7 @@ def create_feature_set(stmt: CreateFeatureSet, rooms: Rooms) -> None:
                 hint=did_you_mean(name, known.values()),
             )
     spec = replace(spec, columns=tuple(known[name.lower()] for name in spec.columns))
-
-    def work() -> None:
-        done = rooms.catalog.put(
-            spec,
-            or_replace=stmt.or_replace,
-            if_not_exists=stmt.if_not_exists,
-            parents=[("relation", spec.relation)],
-            span=stmt.at("feature set"),
-        )
-        created(rooms, "feature set", spec.name, done)
-
-    run_labels.transact(rooms, work)
+    define(rooms, stmt, spec, parents=[("relation", spec.relation)])
 
 
 def plan_define(stmt: Create, rooms: Rooms) -> Step:

@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry
+from wsdb.core.constraint import Constraint
+from wsdb.core.embedding import Embedding
 from wsdb.core.errors import CatalogError
 from wsdb.core.lf import Expression, LabelingFunction, Select, VoteTogether, VoteWhen
 from wsdb.core.payload import Payload, Primitive, primitives_of
 from wsdb.core.rowsql import rows_select
+from wsdb.core.slice import Slice
+from wsdb.core.source import Source
 from wsdb.core.specs import ModelSpec
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
 from wsdb.parser.statements import Alter, CommentOn, Drop, SetOption
 from wsdb.planner.steps import Define, Step
-from wsdb.session import model_macros, run_labels, run_objects, run_stats
+from wsdb.session import model_macros, run_labels, run_objects, run_rows, run_stats
+from wsdb.session.more_rows import augmented
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_matrix import store_summary
+from wsdb.session.segments import store_members
 from wsdb.session.stored import view
 
 TASK_VIEWS = ("rows", "label_matrix", "label_votes", "labels", "training")
@@ -93,10 +99,14 @@ def drop(stmt: Drop, rooms: Rooms) -> None:
                 drop_task_state(rooms, entry.name)
             if isinstance(entry.spec, Payload | Primitive):
                 drop_view(rooms, entry.name)
+            if isinstance(entry.spec, Slice | Source | Constraint | Embedding):
+                drop_stored(rooms, entry.spec)
             if isinstance(entry.spec, LabelingFunction):
                 rooms.trusted_python.discard(entry.name.lower())
                 touched.update(entry.spec.tasks)
             rooms.notice(f"{entry.kind} {entry.name}: dropped")
+        if any(isinstance(entry.spec, Slice | Source) for entry in doomed):
+            store_members(rooms)
         snapshot = rooms.catalog.definitions()
         for name in touched:
             if snapshot.find("task", name) is not None:
@@ -104,6 +114,7 @@ def drop(stmt: Drop, rooms: Rooms) -> None:
         for entry in doomed:
             if entry.kind == "model":
                 model_macros.drop(rooms, entry.name)
+                rooms.engine.run(f"DROP VIEW IF EXISTS {rooms.engine.table(augmented(entry.name))}")
                 for name, _ in entry.spec.tasks if isinstance(entry.spec, ModelSpec) else ():
                     if snapshot.find("task", name) is not None:
                         model_macros.serve_again(rooms, snapshot.task(name), snapshot)
@@ -124,6 +135,12 @@ def drop_view(rooms: Rooms, name: str) -> None:
     with rooms.engine.at_home():
         rooms.engine.run(f"DROP VIEW IF EXISTS {ident(name)}")
     rooms.engine.run(f"DROP TABLE IF EXISTS {rooms.engine.table(f'primitive_{name}')}")
+
+
+def drop_stored(rooms: Rooms, spec: Slice | Source | Constraint | Embedding) -> None:
+    """Remove the view or table of an object."""
+    kind = "VIEW" if isinstance(spec, Slice | Source) else "TABLE"
+    rooms.engine.run(f"DROP {kind} IF EXISTS {rooms.engine.table(spec.stored)}")
 
 
 def alter(stmt: Alter, rooms: Rooms) -> None:
@@ -149,7 +166,19 @@ def alter(stmt: Alter, rooms: Rooms) -> None:
 
 
 def rename_stored(rooms: Rooms, entry: Entry, new_name: str) -> None:
-    """Give the view and table of a payload or primitive its new name, and tell it to what reads them."""
+    """Give the view or table of an object its new name, and tell it to what reads it."""
+    spec = entry.spec
+    if isinstance(spec, Slice | Source):
+        drop_stored(rooms, spec)
+        run_rows.view_rows(rooms, replace(spec, name=new_name))
+        store_members(rooms)
+    if isinstance(spec, Constraint | Embedding):
+        old, new = rooms.engine.table(spec.stored), rooms.engine.table(replace(spec, name=new_name).stored)
+        if old.lower() != new.lower():
+            rooms.engine.run(f"CREATE TABLE {new} AS FROM {old}")
+            drop_stored(rooms, spec)
+    if isinstance(spec, Embedding):
+        rooms.catalog.rename_embedding(spec.name, new_name)
     if not isinstance(entry.spec, Payload | Primitive):
         return
     if isinstance(entry.spec, Primitive):

@@ -9,7 +9,7 @@ from wsdb.core.errors import CatalogError, SpecError, did_you_mean
 from wsdb.core.payload import POS, Payload, Primitive, element_select
 from wsdb.core.sqltext import ident, idents
 from wsdb.parser.statements import CreatePayload, CreatePrimitive, CreateTaskGraph, Statement
-from wsdb.session import run_labels
+from wsdb.session.define import MADE, define
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_shapes import joint_graph
 
@@ -20,19 +20,11 @@ def create_payload(stmt: CreatePayload, rooms: Rooms) -> None:
     spec = check_payload(rooms, check_references(stmt.spec, snapshot, stmt), stmt)
     view_is_free(rooms, spec.name, snapshot.find("payload", spec.name) is not None, stmt, "payload")
 
-    def work() -> None:
-        done = rooms.catalog.put(
-            spec,
-            or_replace=stmt.or_replace,
-            if_not_exists=stmt.if_not_exists,
-            parents=[("relation", spec.relation)],
-            span=stmt.at("payload"),
-        )
-        if done in ("created", "replaced"):
+    def then(done: str) -> None:
+        if done in MADE:
             create_view(rooms, spec)
-        rooms.notice(f"payload {spec.name}: {done}")
 
-    run_labels.transact(rooms, work)
+    define(rooms, stmt, spec, parents=[("relation", spec.relation)], then=then)
 
 
 def check_payload(rooms: Rooms, spec: Payload, stmt: Statement) -> Payload:
@@ -131,21 +123,13 @@ def create_primitive(stmt: CreatePrimitive, rooms: Rooms) -> None:
     view_is_free(rooms, spec.name, snapshot.find("primitive", spec.name) is not None, stmt, "primitive")
     read = [("relation", relation) for relation in rooms.engine.relations_of(spec.sql)]
 
-    def work() -> None:
-        done = rooms.catalog.put(
-            spec,
-            or_replace=stmt.or_replace,
-            if_not_exists=stmt.if_not_exists,
-            parents=read,
-            span=stmt.at("primitive"),
-        )
-        if done in ("created", "replaced"):
+    def then(done: str) -> None:
+        if done in MADE:
             rows = rooms.engine.materialise(spec)
             rooms.catalog.put_primitive(spec.name, rows, None)  # its inputs are hashed at the first refresh
             create_view(rooms, spec)
-        rooms.notice(f"primitive {spec.name}: {done}")
 
-    run_labels.transact(rooms, work)
+    define(rooms, stmt, spec, parents=read, then=then)
 
 
 def check_primitive(rooms: Rooms, spec: Primitive, stmt: Statement) -> Primitive:
@@ -200,11 +184,4 @@ def create_task_graph(stmt: CreateTaskGraph, rooms: Rooms) -> None:
         joint_graph(spec, [snapshot.task(name) for name in spec.tasks])
     except SpecError as error:
         raise error.at(stmt.at("task graph")) from None
-
-    def work() -> None:
-        done = rooms.catalog.put(
-            spec, or_replace=stmt.or_replace, if_not_exists=stmt.if_not_exists, span=stmt.at("task graph")
-        )
-        rooms.notice(f"task graph {spec.name}: {done}")
-
-    run_labels.transact(rooms, work)
+    define(rooms, stmt, spec)

@@ -8,12 +8,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from wsdb.core.constraint import Constraint
+from wsdb.core.embedding import Embedding
 from wsdb.core.errors import SpecError
 from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
 from wsdb.core.payload import Payload, Primitive
+from wsdb.core.slice import Slice
+from wsdb.core.source import Source
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
+from wsdb.core.transformation import TransformationFunction
 from wsdb.parser.render import render, value
 from wsdb.parser.statements import (
     Alter,
@@ -32,7 +37,7 @@ from wsdb.planner.steps import Step
 from wsdb.session import run_define, run_drop, run_labels, run_model
 from wsdb.session.rooms import Result, Rooms
 
-WITH_TASKS = ("labeling function", "label model", "model")
+WITH_TASKS = ("labeling function", "label model", "model", "constraint")
 """The kinds of object that are about tasks."""
 
 
@@ -44,7 +49,7 @@ def show(stmt: Show, rooms: Rooms) -> Result:
     for name in snapshot.names(stmt.kind):
         entry = snapshot.entry(stmt.kind, name)
         spec = entry.spec
-        if isinstance(spec, LabelingFunction | LabelModelSpec):
+        if isinstance(spec, LabelingFunction | LabelModelSpec | Constraint):
             of = list(spec.tasks)
         else:
             of = [task_name for task_name, _ in spec.tasks] if isinstance(spec, ModelSpec) else []
@@ -61,7 +66,7 @@ def show(stmt: Show, rooms: Rooms) -> Result:
     names: tuple[str, ...] = ("name", "version")
     types = [pa.string(), pa.int32()]
     if stmt.kind in WITH_TASKS:
-        names, types = (*names, "tasks" if stmt.kind == "model" else "task"), [*types, pa.string()]
+        names, types = (*names, "tasks" if stmt.kind in ("model", "constraint") else "task"), [*types, pa.string()]
     if stmt.kind == "labeling function":
         names = (*names, "kind", "tags", "servable", "enabled")
         types += [pa.string(), pa.string(), pa.bool_(), pa.bool_()]
@@ -131,6 +136,8 @@ def describe(stmt: Describe, rooms: Rooms) -> Result:
         case Payload():
             rows += [("relation", spec.relation), ("key", ", ".join(spec.keys)), ("shape", spec.shape)]
             rows += [("columns", ", ".join(spec.columns)), ("from payloads", ", ".join(spec.from_payloads))]
+            if spec.embedding is not None:
+                rows += [("embedding", f"{spec.embedding}, {'frozen' if spec.frozen else 'fine-tuned'}")]
         case Primitive():
             rows += [("relation", spec.relation), ("key", ", ".join(spec.keys)), ("query", spec.sql)]
         case TaskGraph():
@@ -138,11 +145,25 @@ def describe(stmt: Describe, rooms: Rooms) -> Result:
         case FeatureSet():
             servable = {True: "yes", False: "no", None: "not said"}[spec.servable]
             rows += [("relation", spec.relation), ("columns", ", ".join(spec.columns)), ("servable", servable)]
+        case Slice():
+            rows += [("relation", spec.relation), ("key", ", ".join(spec.keys))]
+            rows += [("query" if spec.is_query else "condition", spec.sql)]
+        case TransformationFunction():
+            rows += [("relation", spec.relation), ("query", spec.sql)]
+        case Source():
+            rows += [("relation", spec.relation), ("tags", ", ".join(spec.tags)), ("query", spec.sql)]
+        case Constraint():
+            rows += [("tasks", ", ".join(spec.tasks)), ("condition", spec.check)]
+        case Embedding():
+            rows += [("file", spec.file)]
         case ModelSpec():
             rows += [
                 ("tasks", ", ".join(name for name, _ in spec.tasks)),
                 ("source", spec.source),
                 ("features", ", ".join((*spec.columns, *spec.feature_sets))),
+                ("payloads", ", ".join(spec.payloads)),
+                ("slices", ", ".join(spec.slices)),
+                ("augment with", ", ".join(spec.augment)),
                 ("serves", ", ".join(task for task, (model, _) in snapshot.serving.items() if model == entry.name)),
                 *((f"option {name}", value(option)) for name, option in spec.options),
             ]
