@@ -5,9 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsdb.model.calibrate import fit_temperature, log_loss, prior_offsets, softmax
-from wsdb.model.losses import balanced_weights, expected_cross_entropy, sharpen_labels
+from wsdb.model.forward import probabilities
+from wsdb.model.losses import balanced_weights, expected_cross_entropy, sharpen_labels, task_loss
+from wsdb.model.spec import KINDS
 
 
 def test_loss_equals_the_expected_cross_entropy_worked_by_hand() -> None:
@@ -93,3 +97,91 @@ def test_prior_matching_brings_the_mean_prediction_to_the_balance(rng: np.random
     offsets = prior_offsets(logits, balance)
     np.testing.assert_allclose(softmax(logits + offsets).mean(axis=0), balance, atol=1e-6)
     assert offsets.sum() == pytest.approx(0, abs=1e-9)
+
+
+def items(kind: str, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Random logits, labels, weights and rows of a task of a kind; some weights are 0."""
+    generator = torch.Generator().manual_seed(seed)
+    k = 2 if kind == "select" else 3
+    logits = torch.randn(12, k, generator=generator)
+    labels = torch.rand(12, k, generator=generator)
+    if kind != "bitvector":
+        labels = labels / labels.sum(dim=1, keepdim=True)
+    shape = (12, k) if kind == "bitvector" else (12,)
+    weights = torch.randint(0, 3, shape, generator=generator).float()
+    return logits, labels, weights, torch.tensor([0, 0, 0, 1, 3, 3, 3, 3, 4, 4, 5, 5])  # row 2 has no element
+
+
+@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 1000))
+def test_what_is_masked_has_no_gradient_and_no_part_in_the_loss(kind: str, seed: int) -> None:
+    logits, labels, weights, rows = items(kind, seed)
+    logits.requires_grad_()
+    loss = task_loss(kind, logits, labels, weights, rows)
+    loss.backward()
+    assert logits.grad is not None and torch.isfinite(logits.grad).all()
+    masked = weights == 0
+    assert not logits.grad[masked].any()
+    other = torch.where(masked if masked.ndim == 2 else masked[:, None], torch.randn(logits.shape), logits.detach())
+    others = torch.where(masked if masked.ndim == 2 else masked[:, None], torch.rand(labels.shape), labels)
+    assert task_loss(kind, other, others, weights, rows).item() == pytest.approx(loss.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_that_is_masked_whole_costs_nothing(kind: str) -> None:
+    logits, labels, weights, rows = items(kind, 0)
+    logits.requires_grad_()
+    loss = task_loss(kind, logits, labels, weights * 0, rows)
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None and not logits.grad.any()
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_bitvector_costs_as_much_as_its_labels_by_themselves(seed: int) -> None:
+    logits, labels, weights, _ = items("bitvector", seed)
+    weights = weights[:, :1].expand(-1, 3) + 0.0  # every label is known of the same items
+    alone = 0.0
+    for y in range(3):
+        both = torch.stack([torch.zeros(12), logits[:, y]], dim=1)
+        targets = torch.stack([1 - labels[:, y], labels[:, y]], dim=1)
+        alone += task_loss("binary", both, targets, weights[:, y]).item()
+    assert task_loss("bitvector", logits, labels, weights).item() == pytest.approx(alone, rel=1e-5)
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_select_task_is_a_multiclass_task_over_the_elements_of_each_row(seed: int) -> None:
+    logits, labels, weights, rows = items("select", seed)
+    total, mass = 0.0, 0.0
+    for row in range(6):
+        own = (rows == row) & (weights > 0)
+        if own.any():
+            weight = weights[own].max()
+            targets = labels[own, 1][None] / labels[own, 1].sum()
+            total += float(weight) * expected_cross_entropy(logits[own, 1][None], targets, torch.ones(1)).item()
+            mass += float(weight)
+    expected = total / mass if mass else 0.0
+    assert task_loss("select", logits, labels, weights, rows).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_row_that_selects_nothing_is_masked() -> None:
+    logits = torch.tensor([[0.0, 2.0], [0.0, 1.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    loss = task_loss("select", logits, labels, torch.ones(2), torch.zeros(2, dtype=torch.int64))
+    loss.backward()
+    assert loss.item() == 0 and logits.grad is not None and not logits.grad.any()
+
+
+@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 1000), shift=st.floats(-800, 800))
+def test_probabilities_are_those_of_the_loss_and_survive_large_logits(kind: str, seed: int, shift: float) -> None:
+    rng = np.random.default_rng(seed)
+    k = 2 if kind == "select" else 3
+    logits, indptr = rng.normal(size=(7, k)) + shift, np.array([0, 0, 3, 4, 4, 7])
+    found = probabilities(kind, logits, 2.0, np.zeros(k), indptr)
+    assert ((found >= 0) & (found <= 1)).all()
+    if kind == "bitvector":
+        np.testing.assert_allclose(found[:, 1], softmax(np.stack([np.zeros(7), logits[:, 1] / 2], axis=1))[:, 1])
+    elif kind == "select":
+        for first, last in ((0, 3), (3, 4), (4, 7)):
+            np.testing.assert_allclose(found[first:last, 1], softmax(logits[first:last, 1][None] / 2)[0], atol=1e-12)
+    else:
+        np.testing.assert_allclose(found, softmax(logits / 2))

@@ -9,52 +9,45 @@ import numpy as np
 import pytest
 import torch
 
-from wsdb.model.encode import EncodedBatch
+from wsdb.model.arrays import CATEGORIES, DENSE, TEXT, EncodedBatch, Ragged
 from wsdb.model.forward import Weights, logits
 from wsdb.model.network import build_network, network_logits
+from wsdb.model.plan import HeadPlan, NetworkPlan
 
 
 def batch_of(rng: np.random.Generator, rows: int, text: int, columns: int, dense: int) -> EncodedBatch:
     """Return random encoded rows; some have no text at all."""
     lengths = rng.integers(0, 5, rows) if text else np.zeros(rows, np.int64)
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return EncodedBatch(
-        indptr,
-        rng.integers(0, max(text, 1), indptr[-1]).astype(np.int32),
-        rng.normal(size=indptr[-1]).astype(np.float32),
-        rng.integers(0, 7, (rows, columns)).astype(np.int32),
-        rng.normal(size=(rows, dense)).astype(np.float32),
-    )
+    slots = rng.integers(0, max(text, 1), indptr[-1]).astype(np.int32)
+    values = rng.normal(size=indptr[-1]).astype(np.float32)
+    categories = rng.integers(0, 7, (rows, columns)).astype(np.int32)
+    numbers = rng.normal(size=(rows, dense)).astype(np.float32)
+    texts = Ragged(indptr, {"slots": slots, "values": values})
+    return EncodedBatch(rows, {CATEGORIES: categories, DENSE: numbers}, {TEXT: texts})
 
 
 @pytest.mark.parametrize("hidden", [0, 8])
 @pytest.mark.parametrize(("text", "columns", "dense"), [(50, 0, 0), (0, 2, 3), (50, 2, 3), (0, 0, 4)])
 def test_numpy_gives_the_logits_of_torch(hidden: int, text: int, columns: int, dense: int) -> None:
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
-    n_labels = [2, 5]
-    network = build_network(
-        n_text=text,
-        n_category=7 if columns else 0,
-        n_dense=dense,
-        hidden=hidden,
-        n_labels=n_labels,
-        generator=generator,
-    )
+    heads = (HeadPlan("a", "multiclass", 2), HeadPlan("b.c", "bitvector", 5))
+    plan = NetworkPlan(text, 7 if columns else 0, dense, hidden, heads)
+    network = build_network(plan, generator)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
     batch = batch_of(rng, 5_000, text, columns, dense)  # more rows than one block
-    weights = Weights.of({name: value.numpy() for name, value in network.state_dict().items()}, n_labels)
+    weights = Weights.of({name: value.numpy() for name, value in network.state_dict().items()}, plan)
     expected = network_logits(network, batch, torch.device("cpu"))
     for got, want in zip(logits(weights, batch), expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
 
 
 def test_no_rows_give_logits_of_no_rows() -> None:
-    network = build_network(
-        n_text=9, n_category=0, n_dense=0, hidden=0, n_labels=[3], generator=torch.Generator().manual_seed(0)
-    )
-    weights = Weights.of({name: value.numpy() for name, value in network.state_dict().items()}, [3])
+    plan = NetworkPlan(9, 0, 0, 0, (HeadPlan("t", "multiclass", 3),))
+    network = build_network(plan, torch.Generator().manual_seed(0))
+    weights = Weights.of({name: value.numpy() for name, value in network.state_dict().items()}, plan)
     assert [part.shape for part in logits(weights, batch_of(np.random.default_rng(0), 0, 9, 0, 0))] == [(0, 3)]
 
 

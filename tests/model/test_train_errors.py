@@ -38,6 +38,12 @@ def test_a_label_that_is_no_distribution_is_an_error(label: list[float]) -> None
     assert caught.value.code == "WS509"
 
 
+def test_a_feature_that_the_training_rows_lack_is_an_error() -> None:
+    with pytest.raises(ModelError, match="the training rows have no column bod") as caught:
+        fit(rows_of({"body": ["a"]}, {"tone": [[0.5, 0.5]]}), features=[("bod", "VARCHAR")])
+    assert caught.value.code == "WS504"
+
+
 def test_features_and_tasks_must_be_named_once() -> None:
     table = rows_of({"body": ["a"]}, {"tone": [[0.5, 0.5]]})
     with pytest.raises(SpecError, match="feature body is named twice"):
@@ -70,8 +76,8 @@ def test_a_manifest_of_another_format_or_broken_weights_are_errors(rng: np.rando
 def test_training_that_diverges_is_an_error_and_no_model(
     valid_share: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = loop.expected_cross_entropy
-    monkeypatch.setattr(loop, "expected_cross_entropy", lambda *given: plain(*given) * float("nan"))
+    plain = loop.task_loss
+    monkeypatch.setattr(loop, "task_loss", lambda *given: plain(*given) * float("nan"))
     with pytest.raises(ModelError, match="training of task tone diverged") as caught:
         fit(review_table(200, rng), TrainSpec(epochs=2, buckets_bits=12, valid_share=valid_share))
     assert caught.value.code == "WS511"

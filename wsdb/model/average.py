@@ -12,7 +12,7 @@ _STEPS = 100
 
 
 class AveragedWeights:
-    """The weights of a network with a torso, averaged over its last steps; without a torso, the weights as they are.
+    """The weights of a network whose tasks share hidden units, averaged over its last steps; else as they are.
 
     After step s the mean moves towards the weights by 1 / min(s, w); w is 100 steps or, if longer, one epoch. A torso
     jumps from step to step; its mean does not. Mean test accuracy and standard deviation over seeds, plain (ten seeds)
@@ -21,7 +21,7 @@ class AveragedWeights:
     """
 
     def __init__(self, network: Network, steps_per_epoch: int) -> None:
-        self.live = [] if network.torso is None else list(network.parameters())
+        self.live = [one for one in network.parameters() if one.requires_grad] if network.plan.deep else []
         self.means: list[torch.Tensor] = []
         self.window = max(_STEPS, steps_per_epoch)
         self.steps = 0

@@ -14,7 +14,7 @@ except ImportError as error:
         "WS701", "torch is not installed", hint="pip install 'wsdb[torch]'", package="torch"
     ) from error
 
-__all__ = ["choose_device", "one_thread", "torch"]
+__all__ = ["choose_device", "one_thread", "torch", "use_bf16"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,6 +32,13 @@ def choose_device(name: str) -> torch.device:
             "WS702", f"this machine has no {name} device", hint="use device = 'auto' or 'cpu'", device=name
         )
     return torch.device(name)
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Return whether a network computes in bf16: where it is asked for, or by ``'auto'`` on a CUDA device that can."""
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return precision == "bf16"
 
 
 @contextmanager

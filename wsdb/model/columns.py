@@ -1,13 +1,13 @@
 """One column at a time: Arrow to raw numpy values, the statistics fitted on them, and the statistics applied.
 
 For every kind there is a `read` (needs no statistics), a fit class with a constructor `of`, and the fit's
-`apply`. Statistics do not depend on the order of the rows: sums run over sorted values.
+`apply`; `wsdb.model.gather` collects from a stream of chunks what `of` needs. Statistics do not depend on the order
+of the rows: sums run over sorted values.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -100,10 +100,8 @@ class TextFit:
     slot_of: np.ndarray
 
     @classmethod
-    def of(cls, rows: HashedRows, bits: int, min_rows: int) -> TextFit:
-        """Fit on all rows; keep the buckets of at least `min_rows` rows."""
-        n = len(rows.indptr) - 1
-        frequency = np.bincount(rows.buckets, minlength=1 << bits)  # buckets are distinct within a row
+    def of(cls, n: int, frequency: np.ndarray, bits: int, min_rows: int) -> TextFit:
+        """Fit on `n` rows, of which frequency[b] have bucket b; keep the buckets of at least `min_rows` rows."""
         buckets = np.flatnonzero(frequency >= min_rows).astype(np.int32)
         idf = np.log((1 + n) / (1 + frequency[buckets])) + 1
         return cls.restore(buckets, idf.astype(np.float32), bits)
@@ -139,14 +137,10 @@ class CategoryFit:
     n_dense: ClassVar[int] = 0
 
     @classmethod
-    def of(cls, chunks: Sequence[pa.Array]) -> tuple[CategoryFit, int]:
-        """Fit on all rows; also return how many distinct values there are, kept or not."""
-        counts: Counter[str] = Counter()
-        for chunk in chunks:
-            for item in pc.value_counts(chunk.drop_null()).to_pylist():
-                counts[item["values"]] += item["counts"]
+    def of(cls, counts: Mapping[str, int]) -> CategoryFit:
+        """Fit on the rows of each value."""
         ranked = sorted(counts, key=lambda value: (-counts[value], value))
-        return cls(tuple(ranked[:MAX_CATEGORIES])), len(ranked)
+        return cls(tuple(ranked[:MAX_CATEGORIES]))
 
     @property
     def slots(self) -> tuple[int, ...]:
@@ -236,12 +230,10 @@ class VectorFit:
     slots: ClassVar[tuple[int, ...]] = (2,)
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> VectorFit:
-        """Fit on all rows."""
-        known = rows[~np.isnan(rows).any(axis=1)].astype(np.float64)
-        squares = np.sort((known * known).sum(axis=1))
-        norm = float(np.sqrt(squares.mean())) if len(squares) else 1.0
-        return cls(rows.shape[1], norm or 1.0)
+    def of(cls, length: int, squares: np.ndarray) -> VectorFit:
+        """Fit on the squared norms of all vectors."""
+        norm = float(np.sqrt(np.sort(squares).mean())) if len(squares) else 1.0
+        return cls(length, norm or 1.0)
 
     @property
     def n_dense(self) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from wsdb.core.errors import ModelError
 from wsdb.model.backend import torch
@@ -12,13 +14,13 @@ from wsdb.model.spec import TaskTarget
 
 
 class BestWeights:
-    """Keeps the weights of the best held-out loss: per task without a torso, else of the whole network."""
+    """Keeps the weights of the best held-out loss: of the whole network, or of each task if they share none."""
 
     def __init__(self, network: Network, tasks: Sequence[TaskTarget]) -> None:
         self.tasks = tasks
-        alone = network.torso is None
+        alone = not network.shared
         self.groups = [[t] for t in range(len(tasks))] if alone else [list(range(len(tasks)))]
-        self.parts: list[torch.nn.Module] = list(network.heads) if alone else [network]
+        self.parts: list[torch.nn.Module] = list(network.heads.values()) if alone else [network]
         self.best = [(math.inf, 0)] * len(self.parts)
         self.states: list[dict[str, torch.Tensor]] = [{}] * len(self.parts)
 
@@ -37,6 +39,29 @@ class BestWeights:
                 self.states[g] = {name: tensor.clone() for name, tensor in self.parts[g].state_dict().items()}
             running |= epoch - self.best[g][1] < patience
         return not running
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are weights to restore for every task."""
+        return all(self.states)
+
+    def state(self) -> tuple[list[tuple[float, int]], dict[str, np.ndarray]]:
+        """Return loss and epoch of each group, and its weights as arrays."""
+        arrays = {
+            f"{g}.{name}": tensor.cpu().numpy() for g, state in enumerate(self.states) for name, tensor in state.items()
+        }
+        return list(self.best), arrays
+
+    def load(self, best: Sequence[Sequence[float]], arrays: Mapping[str, np.ndarray]) -> None:
+        """Put back what `state` gave."""
+        self.best = [(float(loss), int(epoch)) for loss, epoch in best]
+        for g in range(len(self.states)):
+            own = f"{g}."
+            self.states[g] = {
+                name.removeprefix(own): torch.from_numpy(np.array(array))
+                for name, array in arrays.items()
+                if name.startswith(own)
+            }
 
     def restore(self) -> dict[str, int]:
         """Put the kept weights back; return the epoch of each task.

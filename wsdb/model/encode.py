@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -12,54 +12,20 @@ import numpy as np
 import pyarrow as pa
 
 from wsdb.core.errors import ModelError
+from wsdb.model.arrays import CATEGORIES, DENSE, TEXT, EncodedBatch, Ragged
 from wsdb.model.columns import (
-    MAX_CATEGORIES,
     TABLE_FITS,
-    CategoryFit,
-    NumberFit,
     TableFit,
     TextFit,
-    TimestampFit,
     VectorFit,
     read_category,
     read_number,
     read_timestamp,
     read_vector,
-    vector_length_error,
 )
 from wsdb.model.features import FeatureSpec, check_column, choose_kinds
-from wsdb.model.hashing import HashedRows, concat_rows, hash_ngrams
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedBatch:
-    """The inputs of n rows.
-
-    Attributes
-    ----------
-    indptr : int64 array of shape (n + 1,); the text entries of row i are indptr[i] … indptr[i+1]-1
-    slots : int32 array of shape (nnz,), text slots over all text columns
-    values : float32 array of shape (nnz,), TF-IDF weights; each text column of a row has length 1 (or 0, if
-        empty)
-    categories : int32 array of shape (n, c), one slot per category column, numbered over all of them
-    dense : float32 array of shape (n, d)
-    """
-
-    indptr: np.ndarray
-    slots: np.ndarray
-    values: np.ndarray
-    categories: np.ndarray
-    dense: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.indptr) - 1
-
-    def take(self, rows: np.ndarray) -> EncodedBatch:
-        """Return the given rows, in the given order."""
-        lengths = self.indptr[rows + 1] - self.indptr[rows]
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        at = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
-        return EncodedBatch(indptr, self.slots[at], self.values[at], self.categories[rows], self.dense[rows])
+from wsdb.model.gather import NumberGather, gather_of
+from wsdb.model.hashing import HashedRows, hash_ngrams
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,45 +56,61 @@ class Encoder:
     def fit(
         cls,
         features: Sequence[tuple[str, str]],
-        table: pa.Table,
+        batches: Iterable[pa.RecordBatch],
         hashing: Hashing,
         min_rows: int,
         chosen: Mapping[str, str] = MappingProxyType({}),
-    ) -> tuple[Encoder, EncodedBatch, list[str]]:
-        """Choose kinds and fit statistics on all rows of `table`; also return its rows encoded, and notices.
+        keep: Callable[[list[HashedRows]], None] | None = None,
+    ) -> tuple[Encoder, list[str]]:
+        """Choose kinds and fit statistics on all rows; also return notices.
 
-        Text buckets of fewer than `min_rows` rows are dropped; columns in `chosen` have the kind given there.
+        Parameters
+        ----------
+        batches : the rows, which can be read several times
+        min_rows : text buckets of fewer rows are dropped
+        chosen : kinds by column, where the user has decided
+        keep : called for every batch with the hashed rows of its text columns, in their order, for `encode`
 
         Raises
         ------
         ModelError  WS503 unsupported type, WS504 other Arrow type than declared, WS507 vectors of several
             lengths.
         """
-        for name, _ in features:
-            if name not in table.column_names:
-                raise ModelError("WS504", f"the training rows have no column {name}", column=name)
-        specs, notices = choose_kinds(features, table, chosen)
-        raws, fits = [], []
-        for spec in specs:
-            column = table.column(spec.name)
-            chunks = column.chunks or [pa.array([], column.type)]
-            raw = _join(spec, [_read(spec, check_column(spec, chunk), hashing, None) for chunk in chunks])
-            fit, notes = _fit(spec, raw, column.null_count, hashing, min_rows)
-            raws.append(raw)
-            fits.append(fit)
-            notices.extend(notes)
-        encoder = cls(specs, tuple(fits), hashing)
-        return encoder, encoder._apply(raws, table.num_rows), notices
+        specs, notices = choose_kinds(features, batches, chosen)
+        gathers = [gather_of(spec.kind, spec.name, hashing.bits, min_rows) for spec in specs]
+        for batch in batches:
+            texts = []
+            for spec, gather in zip(specs, gathers, strict=True):
+                column = column_of(batch, spec)
+                raw = _read(spec, column, hashing, None)
+                if isinstance(raw, HashedRows):
+                    texts.append(raw)
+                if isinstance(gather, NumberGather) and spec.kind == "number":
+                    gather.see(raw, column.null_count)
+                else:
+                    gather.see(raw)
+            if keep is not None:
+                keep(texts)
+        for spec, gather in zip(specs, gathers, strict=True):
+            notices += gather.notices(spec.name)
+        return cls(specs, tuple(gather.fit() for gather in gathers), hashing), notices
 
-    def encode(self, batch: pa.RecordBatch | pa.StructArray) -> EncodedBatch:
+    def encode(self, batch: pa.RecordBatch | pa.StructArray, texts: Sequence[HashedRows] | None = None) -> EncodedBatch:
         """Encode rows; columns are found by name, others are ignored. Every batch size gives the same rows.
+
+        Parameters
+        ----------
+        texts : the hashed rows of the text columns, where they are known already
 
         Raises
         ------
         ModelError  WS504 if a column is missing or of another family, WS507 for a vector of another length.
         """
+        known = iter(texts or ())
         raws = [
-            _read(spec, column_of(batch, spec), self.hashing, fit)
+            next(known)
+            if texts is not None and spec.kind == "text"
+            else _read(spec, column_of(batch, spec), self.hashing, fit)
             for spec, fit in zip(self.features, self.fits, strict=True)
         ]
         return self._apply(raws, len(batch))
@@ -147,7 +129,8 @@ class Encoder:
                 categories.append(columns + starts[:-1].astype(np.int32))
                 category_slots = int(starts[-1])
                 dense.append(numbers)
-        return EncodedBatch(*_stack(texts, n), np.concatenate(categories, axis=1), np.concatenate(dense, axis=1))
+        rows = {CATEGORIES: np.concatenate(categories, axis=1), DENSE: np.concatenate(dense, axis=1)}
+        return EncodedBatch(n, rows, {TEXT: _stack(texts, n)})
 
     @property
     def n_text(self) -> int:
@@ -239,51 +222,8 @@ def _read(spec: FeatureSpec, column: pa.Array, hashing: Hashing, fit: TextFit | 
     return read_vector(spec.name, column, fit.length if isinstance(fit, VectorFit) else None)
 
 
-def _join(spec: FeatureSpec, parts: list[Any]) -> Any:
-    """Put the raw values of several chunks one under the other; WS507 for vectors of two lengths."""
-    if isinstance(parts[0], HashedRows):
-        return concat_rows(parts)
-    if isinstance(parts[0], pa.Array):
-        return pa.concat_arrays(parts)
-    if parts[0].ndim == 2:  # a chunk of NULL vectors does not know the length
-        lengths = [part.shape[1] for part in parts if part.shape[1]]
-        length = lengths[0] if lengths else 0
-        for other in lengths:
-            if other != length:
-                raise vector_length_error(spec.name, length, other)
-        parts = [part if part.shape[1] else np.full((len(part), length), np.nan, np.float32) for part in parts]
-    return np.concatenate(parts)
-
-
-def _fit(
-    spec: FeatureSpec, raw: Any, nulls: int, hashing: Hashing, min_rows: int
-) -> tuple[TextFit | TableFit, list[str]]:
-    """Fit one column on all its raw values; `nulls` of them are NULL in Arrow."""
-    notices = []
-    fit: TextFit | TableFit
-    match spec.kind:
-        case "text":
-            return TextFit.of(raw, hashing.bits, min_rows), []
-        case "category" | "boolean":
-            fit, distinct = CategoryFit.of([raw])
-            if distinct > MAX_CATEGORIES:
-                notices.append(
-                    f"column {spec.name}: the {MAX_CATEGORIES:,} most frequent of {distinct:,} values "
-                    "are kept, the rest count as unknown"
-                )
-        case "number":
-            fit = NumberFit.of(raw)
-            if odd := int(np.isnan(raw).sum()) - nulls:
-                notices.append(f"column {spec.name}: {odd:,} values are NaN or infinite and count as NULL")
-        case "timestamp":
-            fit = TimestampFit.of(raw)
-        case _:
-            fit = VectorFit.of(raw)
-    return fit, notices
-
-
-def _stack(texts: Sequence[tuple[np.ndarray, ...]], n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Join the entries of several text columns row by row: indptr, slots, values."""
+def _stack(texts: Sequence[tuple[np.ndarray, ...]], n: int) -> Ragged:
+    """Join the entries of several text columns row by row."""
     row = np.concatenate([np.empty(0, np.int64), *(text[0] for text in texts)])
     slot = np.concatenate([np.empty(0, np.int32), *(text[1] for text in texts)])
     value = np.concatenate([np.empty(0, np.float32), *(text[2] for text in texts)])
@@ -291,4 +231,4 @@ def _stack(texts: Sequence[tuple[np.ndarray, ...]], n: int) -> tuple[np.ndarray,
         order = np.argsort(row, kind="stable")
         row, slot, value = row[order], slot[order], value[order]
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(row, minlength=n))])
-    return indptr, slot, value
+    return Ragged(indptr, {"slots": slot, "values": value})

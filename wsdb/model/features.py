@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -82,27 +82,40 @@ def family(name: str, duckdb_type: str) -> str:
 
 
 def choose_kinds(
-    features: Sequence[tuple[str, str]], table: pa.Table, chosen: Mapping[str, str] = MappingProxyType({})
+    features: Sequence[tuple[str, str]],
+    batches: Iterable[pa.RecordBatch],
+    chosen: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[tuple[FeatureSpec, ...], list[str]]:
     """Decide the kind of every column; what is not a string follows from its type, ENUM is a category.
 
     A VARCHAR column with n values that are not NULL and d distinct ones is a category if its values look like
     names or codes that come back: on average at most 3 words and 32 bytes, and either d <= 256 and n >= 2 d,
     or one word at most, d <= 65,536 and n >= 5 d. It is text otherwise. The rule reads all rows, so their
-    order has no influence. A column in `chosen` has the kind given there. Also return notices: a category whose
-    values are mostly of several words, or come back fewer than four times, may be meant as text.
+    order has no influence; `batches` are read up to twice. A column in `chosen` has the kind given there. Also return
+    notices: a category whose values are mostly of several words, or come back fewer than four times, may be meant as
+    text.
     """
-    specs, notices = [], []
+    kinds, columns = {}, {}
     for name, duckdb_type in features:
         kind = family(name, duckdb_type)
         if kind == "string":
             enum = duckdb_type.strip().upper().startswith("ENUM")
             kind = "category" if enum else chosen.get(name, "")
             if not kind:
-                kind, notice = _text_or_category(name, table.column(name))
-                notices.extend(notice)
-        specs.append(FeatureSpec(name, duckdb_type, kind))
-    return tuple(specs), notices
+                columns[name] = _Strings()
+        kinds[name] = kind
+    for part in batches if columns else ():
+        for name, column in columns.items():
+            column.measure(part.column(name))
+    short = {name: column for name, column in columns.items() if column.is_short}
+    for part in batches if short else ():
+        for name, column in short.items():
+            column.compare(part.column(name))
+    notices = []
+    for name, column in columns.items():
+        kinds[name], notice = column.kind(name)
+        notices.extend(notice)
+    return tuple(FeatureSpec(name, duckdb_type, kinds[name]) for name, duckdb_type in features), notices
 
 
 def chosen_kinds(
@@ -138,36 +151,55 @@ def chosen_kinds(
     return found
 
 
-def _text_or_category(name: str, column: pa.ChunkedArray) -> tuple[str, list[str]]:
-    """Return the kind of a VARCHAR column and, where it is a close call, a notice."""
-    n, d, blanks = _comes_back(column)
-    if not d:
-        return "text", []
-    if blanks < n and n >= _SURE * d:
-        return "category", []
-    return "category", [
-        f"column {name} is read as a category of {d:,} values in {n:,} rows; "
-        f"to read its words write text = ['{name}'], to keep it so categories = ['{name}']"
-    ]
+class _Strings:
+    """What decides between text and category: numbers of values, of bytes and of blanks, and the distinct values."""
+
+    def __init__(self) -> None:
+        self.n = self.size = self.blanks = 0
+        self.distinct: set[str] | None = set()
+
+    def measure(self, chunk: pa.Array) -> None:
+        """Count values, bytes and blanks."""
+        chunk = _plain_strings(chunk)
+        if chunk is None:
+            return
+        self.n += len(chunk) - chunk.null_count
+        self.size += pc.sum(pc.binary_length(chunk)).as_py() or 0
+        self.blanks += pc.sum(pc.count_substring(chunk, " ")).as_py() or 0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the values are short enough for a category."""
+        return self.n > 0 and self.size <= 32 * self.n and self.blanks <= 2 * self.n
+
+    def compare(self, chunk: pa.Array) -> None:
+        """Collect distinct values, until there are too many."""
+        chunk = _plain_strings(chunk)
+        if chunk is None or self.distinct is None:
+            return
+        self.distinct.update(pc.unique(chunk.drop_null()).to_pylist())
+        if len(self.distinct) > _CODE_VALUES:
+            self.distinct = None
+
+    def kind(self, name: str) -> tuple[str, list[str]]:
+        """Return the kind and, where it is a close call, a notice."""
+        n, d = self.n, len(self.distinct or ())
+        category = (d <= _CATEGORY_VALUES and n >= 2 * d) or (self.blanks == 0 and n >= 5 * d)
+        if not d or not category:
+            return "text", []
+        if self.blanks < n and n >= _SURE * d:
+            return "category", []
+        return "category", [
+            f"column {name} is read as a category of {d:,} values in {n:,} rows; "
+            f"to read its words write text = ['{name}'], to keep it so categories = ['{name}']"
+        ]
 
 
-def _comes_back(column: pa.ChunkedArray) -> tuple[int, int, int]:
-    """Return the numbers of values, of distinct values (0 if they are text) and of blanks in them."""
-    chunks = [chunk.dictionary_decode() if pt.is_dictionary(chunk.type) else chunk for chunk in column.chunks]
-    chunks = [chunk for chunk in chunks if pt.is_string(chunk.type) or pt.is_large_string(chunk.type)]
-    n = sum(len(chunk) - chunk.null_count for chunk in chunks)
-    size = sum(pc.sum(pc.binary_length(chunk)).as_py() or 0 for chunk in chunks)
-    blanks = sum(pc.sum(pc.count_substring(chunk, " ")).as_py() or 0 for chunk in chunks)
-    if n == 0 or size > 32 * n or blanks > 2 * n:
-        return n, 0, blanks
-    distinct: set[str] = set()
-    for chunk in chunks:
-        distinct.update(pc.unique(chunk.drop_null()).to_pylist())
-        if len(distinct) > _CODE_VALUES:
-            return n, 0, blanks
-    d = len(distinct)
-    category = (d <= _CATEGORY_VALUES and n >= 2 * d) or (blanks == 0 and n >= 5 * d)
-    return n, d if category else 0, blanks
+def _plain_strings(chunk: pa.Array) -> pa.Array | None:
+    """Return the chunk, a dictionary decoded, or None where it holds no strings."""
+    if pt.is_dictionary(chunk.type):
+        chunk = chunk.dictionary_decode()
+    return chunk if pt.is_string(chunk.type) or pt.is_large_string(chunk.type) else None
 
 
 def check_column(spec: FeatureSpec, column: pa.Array) -> pa.Array:

@@ -1,4 +1,4 @@
-"""The forward pass of a trained network in numpy: predictions load no torch.
+"""The forward pass of a network over rows alone in numpy, so that its predictions load no torch; and probabilities.
 
 Notation for shapes as in `wsdb.model.network`: b rows, e text entries, c category columns, d dense columns, h hidden
 units, K labels of all tasks together.
@@ -6,12 +6,14 @@ units, K labels of all tasks together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from wsdb.model.encode import EncodedBatch
+from wsdb.model.arrays import CATEGORIES, DENSE, TEXT, EncodedBatch
+from wsdb.model.calibrate import softmax
+from wsdb.model.plan import NetworkPlan, module_keys
 
 ROWS = 4_096
 """Rows in the network at a time."""
@@ -43,7 +45,7 @@ class Weights:
     ends: tuple[int, ...]
 
     @classmethod
-    def of(cls, parameters: Mapping[str, np.ndarray], n_labels: Sequence[int]) -> Weights:
+    def of(cls, parameters: Mapping[str, np.ndarray], plan: NetworkPlan) -> Weights:
         """Read the parameters of `wsdb.model.network.Network` by their names.
 
         Raises
@@ -51,17 +53,18 @@ class Weights:
         KeyError, ValueError
             where they are not those of a network with these heads.
         """
-        heads = range(len(n_labels))
+        n_labels = [head.n_labels for head in plan.heads]
+        heads = module_keys([head.task for head in plan.heads])
         total = sum(n_labels)
 
         def tables(name: str) -> np.ndarray:
-            found = [parameters.get(f"heads.{t}.{name}.weight") for t in heads]
+            found = [parameters.get(f"heads.{key}.{name}.weight") for key in heads]
             if any(table is None for table in found):
                 return np.zeros((0, total), np.float32)
             return np.concatenate([table for table in found if table is not None], axis=1)
 
-        dense = np.concatenate([parameters[f"heads.{t}.dense.weight"] for t in heads]).T
-        bias = np.concatenate([parameters[f"heads.{t}.dense.bias"] for t in heads])
+        dense = np.concatenate([parameters[f"heads.{key}.dense.weight"] for key in heads]).T
+        bias = np.concatenate([parameters[f"heads.{key}.dense.bias"] for key in heads])
         if len(bias) != total:
             raise ValueError(f"the heads have {len(bias)} labels, the tasks {total}")
         torso = "torso.second.weight" in parameters
@@ -89,17 +92,17 @@ def logits(weights: Weights, batch: EncodedBatch) -> list[np.ndarray]:
 
 
 def _block(weights: Weights, batch: EncodedBatch) -> np.ndarray:
-    dense = batch.dense  # [b, d]
+    dense, categories = batch.rows[DENSE], batch.rows[CATEGORIES]  # [b, d], [b, c]
     if weights.second is not None:
         assert weights.torso_dense is not None
         first = _affine(dense, weights.torso_dense, weights.torso_bias)  # [b, h]
         if weights.torso_categories is not None:
-            first += weights.torso_categories[batch.categories].sum(axis=1)  # [b, h]
+            first += weights.torso_categories[categories].sum(axis=1)  # [b, h]
         hidden = np.maximum(_affine(np.maximum(first, 0), weights.second, weights.second_bias), 0)  # [b, h]
         dense = np.concatenate([dense, hidden], axis=1) if dense.shape[1] else hidden  # [b, d + h]
     scores = _affine(dense, weights.dense, weights.bias).astype(np.float64)  # [b, K]
     if len(weights.categories):
-        scores += weights.categories[batch.categories].sum(axis=1)  # [b, K]
+        scores += weights.categories[categories].sum(axis=1)  # [b, K]
     if len(weights.text):
         scores += _bags(weights.text, batch)  # [b, K]
     return scores
@@ -116,9 +119,37 @@ def _affine(inputs: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> 
 
 def _bags(table: np.ndarray, batch: EncodedBatch) -> np.ndarray:
     """Return the weighted sum of each row's text entries, float64 (b, K)."""
-    sums = np.zeros((len(batch), table.shape[1]))
-    filled = np.flatnonzero(np.diff(batch.indptr))  # reduceat cannot sum an empty stretch
+    sums, text = np.zeros((len(batch), table.shape[1])), batch.ragged[TEXT]
+    filled = np.flatnonzero(np.diff(text.indptr))  # reduceat cannot sum an empty stretch
     if len(filled):
-        entries = table[batch.slots] * batch.values[:, None]  # [e, K]
-        sums[filled] = np.add.reduceat(entries, batch.indptr[filled], axis=0, dtype=np.float64)
+        entries = table[text.arrays["slots"]] * text.arrays["values"][:, None]  # [e, K]
+        sums[filled] = np.add.reduceat(entries, text.indptr[filled], axis=0, dtype=np.float64)
     return sums
+
+
+def probabilities(
+    kind: str, scores: np.ndarray, temperature: float, offsets: np.ndarray, indptr: np.ndarray | None
+) -> np.ndarray:
+    """Return the probabilities of one task from its logits z, float64 (E, k).
+
+    softmax(z / T + b); of a bitvector the logistic function of it, label by label; of a select task (1 - p, p), p the
+    softmax of the yes logits / T over the elements of each row.
+
+    Parameters
+    ----------
+    scores : float64 (E, k)
+    temperature, offsets : T and b, float64 (k,); see `wsdb.model.calibrate`
+    indptr : int64 (n + 1,), where the elements of each row are; of a select task
+    """
+    scaled = scores / temperature + offsets
+    if kind == "bitvector":
+        return np.exp(-np.logaddexp(0, -scaled))
+    if kind != "select":
+        return softmax(scaled)
+    assert indptr is not None
+    chosen, filled = np.zeros(len(scaled)), indptr[:-1][np.diff(indptr) > 0]  # reduceat cannot sum an empty stretch
+    if len(filled):
+        row = np.repeat(np.arange(len(filled)), np.diff(np.append(filled, len(scaled))))
+        raised = np.exp(scaled[:, 1] - np.maximum.reduceat(scaled[:, 1], filled)[row])
+        chosen = raised / np.add.reduceat(raised, filled)[row]
+    return np.stack([1 - chosen, chosen], axis=1)

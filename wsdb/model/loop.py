@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +11,21 @@ import numpy as np
 
 from wsdb.model.average import AveragedWeights
 from wsdb.model.backend import torch
-from wsdb.model.calibrate import calibrated_loss
+from wsdb.model.calibrate import calibrated_loss, cases
+from wsdb.model.checkpoint import Checkpoint
 from wsdb.model.early_stop import BestWeights
-from wsdb.model.encode import EncodedBatch
-from wsdb.model.losses import expected_cross_entropy
-from wsdb.model.network import Network, inputs_of, network_logits
-from wsdb.model.rows import TrainingLabels
+from wsdb.model.losses import task_loss
+from wsdb.model.network import Network, drop, inputs_of, network_logits
+from wsdb.model.optimize import Optimizers, TaskBalance
+from wsdb.model.parallel import World
+from wsdb.model.resolve import Steps
+from wsdb.model.rows import TaskRows
+from wsdb.model.slices import Outputs, expert_loss, membership_loss
 from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.store import Store
+from wsdb.model.targets import TrainingLabels
 
-_DENSE_LR = 0.1  # step size of dense inputs, as a share of that of sparse inputs
+_ROWS = 4_096  # rows that are read at a time where no gradients are needed
 
 
 @dataclass(slots=True)
@@ -29,89 +35,208 @@ class Loop:
     Attributes
     ----------
     network : trained in place
-    encoded : the inputs of the n rows
-    tasks, targets : with weight 0 for rows that the task is not trained on
+    store : the inputs of the n rows
+    tasks, targets : with weight 0 for what the task is not trained on
+    labels : what is known of the rows, held-out ones too
+    members : bool (n, s), whether each slice has the row
     train_rows : rows to visit
     valid_rows : held-out rows per task, none where there are too few
     spec : options
-    batch_size, lr, weight_decay : resolved from the options
+    batch_size, steps : resolved from the options
+    views : whether heads learn from each kind of input apart
+    bf16 : whether the network computes in bf16
     generator : draws the order of rows and dropout
     device : of the network
+    world : the processes that train together
     began : time.perf_counter() at the start
     progress : called with every entry of the history
+    watch : called after each epoch with its number and a function that gives logits as `logits` does; it may raise
+    checkpoint : where the state is kept, if anywhere
     history : see `wsdb.model.train.Trained`
+    interrupted : whether Ctrl-C ended the training, and the best epoch so far is kept
     """
 
     network: Network
-    encoded: EncodedBatch
+    store: Store
     tasks: Sequence[TaskTarget]
     targets: Sequence[TrainingLabels]
+    labels: Sequence[TaskRows]
+    members: np.ndarray
     train_rows: np.ndarray
     valid_rows: Sequence[np.ndarray]
     spec: TrainSpec
     batch_size: int
-    lr: float
-    weight_decay: float
+    steps: Steps
+    views: bool
+    bf16: bool
     generator: torch.Generator
     device: torch.device
+    world: World
     began: float
     progress: Callable[[dict[str, Any]], None] | None
+    checkpoint: Checkpoint | None = None
+    watch: Callable[[int, Callable[[np.ndarray], list[np.ndarray]]], None] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    interrupted: bool = False
+    balance: TaskBalance = field(init=False)
+    optimizers: Optimizers = field(init=False)
+    average: AveragedWeights = field(init=False)
+    best: BestWeights = field(init=False)
+    parameters: list[torch.nn.Parameter] = field(init=False)
+    order: np.ndarray = field(init=False)
+    totals: torch.Tensor = field(init=False)
+    at: int = 0
+    saved: float = 0.0
+
+    def __post_init__(self) -> None:
+        steps = -(-len(self.train_rows) // self.batch_size)
+        learned = self.spec.task_balance == "uncertainty"
+        self.balance = TaskBalance([task.weight for task in self.tasks], learned=learned).to(self.device)
+        self.optimizers = Optimizers(
+            self.network,
+            self.balance,
+            self.spec,
+            self.steps,
+            most=steps * self.spec.epochs,
+        )
+        self.average = AveragedWeights(self.network, steps)
+        self.best = BestWeights(self.network, self.tasks)
+        own = list(self.balance.parameters()) if learned else []
+        self.parameters = [one for one in (*self.network.parameters(), *own) if one.requires_grad]
+        if self.network.slices is not None:
+            self.network.slices.expect(torch.from_numpy(self.members[self.train_rows].mean(axis=0)).float())
+        self.order = np.empty(0, np.int64)
+        self.totals = self.no_totals()
 
     def run(self) -> dict[str, int]:
-        """Train; return the epoch of each task whose weights the network has now."""
-        optimizer = torch.optim.Adagrad(parameter_groups(self.network, self.lr), weight_decay=self.weight_decay)
-        average = AveragedWeights(self.network, -(-len(self.train_rows) // self.batch_size))
-        best = BestWeights(self.network, self.tasks)
-        for epoch in range(1, self.spec.epochs + 1):
-            trained = self.epoch(optimizer, average)
-            last = epoch == self.spec.epochs
-            with average.applied():
-                valid = self.validate()
-                self.tell(epoch, trained, valid)
-                stop = best.see(epoch, valid, patience=self.spec.patience, early=self.spec.early_stop)
-            if last or stop:
-                break
-        return best.restore()
+        """Train; return the epoch of each task whose weights the network has now.
 
-    def epoch(self, optimizer: torch.optim.Optimizer, average: AveragedWeights) -> list[float]:
-        """Visit the rows once; return the mean training loss of each task."""
-        totals = np.zeros((len(self.tasks), 2))  # loss times rows, rows
-        order = torch.randperm(len(self.train_rows), generator=self.generator).numpy()
-        shuffled = self.train_rows[order]
-        for start in range(0, len(shuffled), self.batch_size):
-            loss = self.loss(shuffled[start : start + self.batch_size], totals)
-            optimizer.zero_grad(set_to_none=True)
+        Ctrl-C ends the training at the best epoch so far if the option on_interrupt says so and there is one.
+        """
+        epoch, ended = self.resume()
+        try:
+            while not ended:
+                trained = self.epoch(epoch)
+                with self.average.applied():
+                    valid = self.validate()
+                    self.tell(epoch, trained, valid)
+                    if self.watch is not None:
+                        self.watch(epoch, self.logits)
+                    stop = self.best.see(epoch, valid, patience=self.spec.patience, early=self.spec.early_stop)
+                ended = stop or epoch == self.spec.epochs
+                epoch += 1
+                self.order, self.at = np.empty(0, np.int64), 0
+                self.save(epoch, ended=ended)
+        except KeyboardInterrupt:
+            if self.spec.on_interrupt != "keep" or not self.best.ready:
+                raise
+            self.interrupted = True
+        return self.best.restore()
+
+    def epoch(self, epoch: int) -> list[float]:
+        """Visit the rows that are left of an epoch; return the mean training loss of each task."""
+        if self.at == 0:
+            drawn = torch.randperm(len(self.train_rows), generator=self.generator).numpy()
+            self.order, self.totals = self.train_rows[drawn], self.no_totals()
+        while self.at < len(self.order):
+            loss = self.loss(self.order[self.at : self.at + self.batch_size])
+            self.optimizers.zero_grad()
             loss.backward()
-            optimizer.step()
-            average.see()
-        return [float(total / max(rows, 1)) for total, rows in totals]
+            self.world.sum_gradients(self.parameters)
+            self.optimizers.step()
+            self.average.see()
+            self.at += self.batch_size
+            if self.world.size == 1 and time.monotonic() - self.saved > self.spec.checkpoint_s:
+                self.save(epoch, ended=False)
+        totals = self.world.sum(self.totals.clone()).cpu().numpy()
+        return [float(total / max(labels, 1)) for total, labels in totals]
 
-    def loss(self, rows: np.ndarray, totals: np.ndarray) -> torch.Tensor:
-        """Return the weighted loss of a batch, and add each task's own to `totals`."""
-        inputs = inputs_of(self.encoded.take(rows), self.device)
+    def no_totals(self) -> torch.Tensor:
+        """Return zeros [t, 2]: per task the loss times the number of labels, and that number."""
+        kind = torch.float32 if self.device.type == "mps" else torch.float64
+        return torch.zeros(len(self.tasks), 2, dtype=kind, device=self.device)
+
+    def loss(self, step: np.ndarray) -> torch.Tensor:
+        """Return this process's part of the weighted loss of a step's rows; add each task's own to `totals`."""
+        rows = self.world.share(step)
+        inputs = inputs_of(self.store.take(rows), self.device)
         if self.spec.dropout > 0:
             inputs = drop(inputs, self.spec.dropout, self.generator)
-        loss = torch.zeros((), device=self.device)
-        for t, logits in enumerate(self.network(inputs)):  # logits [b, k]
-            labels = torch.from_numpy(self.targets[t].labels[rows]).to(self.device)  # [b, k]
-            weights = torch.from_numpy(self.targets[t].weights[rows]).to(self.device)  # [b]
-            task_loss = expected_cross_entropy(logits, labels, weights)
-            loss = loss + self.tasks[t].weight * task_loss
-            labeled = float((self.targets[t].weights[rows] > 0).sum())
-            totals[t] += float(task_loss.detach()) * labeled, labeled
-        return loss
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            sliced = None if self.network.slices is None else self.network.outputs(inputs)
+            if self.views:
+                scores = self.network.views(inputs)
+            else:
+                scores = [[one] for one in (self.network(inputs) if sliced is None else sliced.logits)]
+        losses = []
+        for t, views in enumerate(scores):  # logits [E, k] of each view
+            target = self.targets[t].take(rows)
+            loss = torch.stack([self.task_loss(t, logits.float(), target, step) for logits in views]).sum()
+            labels = int(np.count_nonzero(target.weights))
+            whole = labels if self.world.size == 1 else self.labels_of(t, step)
+            self.totals[t, 0] += loss.detach().to(self.totals.dtype) / len(views) * whole
+            self.totals[t, 1] += labels
+            losses.append(loss)
+        total = self.balance(torch.stack(losses)) if self.world.size == 1 else self.shared_loss(losses)
+        return total if sliced is None else total + self.slice_loss(sliced, rows, step)
+
+    def slice_loss(self, outputs: Outputs, rows: np.ndarray, step: np.ndarray) -> torch.Tensor:
+        """Return the loss of membership and of the experts; of several processes, this one's part."""
+        inside = torch.from_numpy(self.members[rows].astype(np.float32)).to(self.device)  # [b, s]
+        total = membership_loss(outputs.members.float(), inside) * (len(rows) / len(step))
+        for task, target, alone in zip(self.tasks, self.targets, outputs.alone, strict=True):
+            if alone is None:
+                continue
+            own = target.take(rows)
+            mass = target.take(step).weights @ self.members[step].astype(np.float32)  # [s]
+            labels, weights, masses = (torch.from_numpy(one).to(self.device) for one in (own.labels, own.weights, mass))
+            total = total + task.weight * expert_loss(alone.float(), labels, weights, inside, masses)
+        return total
+
+    def task_loss(self, t: int, logits: torch.Tensor, target: TrainingLabels, step: np.ndarray) -> torch.Tensor:
+        """Return the loss of one task; of several processes, each one's part of the whole step's loss."""
+        kind = self.tasks[t].kind
+        labels = torch.from_numpy(target.labels).to(self.device)  # [E, k]
+        weights = torch.from_numpy(target.weights).to(self.device)  # [E], or [E, k]
+        rows = target.segments if kind == "select" else None
+        segments = None if rows is None else torch.from_numpy(rows).to(self.device)  # [E]
+        if self.world.size == 1:
+            return task_loss(kind, logits, labels, weights, segments)
+        share = target.mass(kind) / max(self.targets[t].take(step).mass(kind), 1e-12)
+        return share * task_loss(kind, logits, labels, weights, segments)
+
+    def labels_of(self, t: int, step: np.ndarray) -> int:
+        """Return how many labels of a task the rows of a whole step have."""
+        return int(np.count_nonzero(self.targets[t].take(step).weights))
+
+    def shared_loss(self, losses: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the total of this process's parts; the log variances of the tasks count once, not once per process."""
+        total = self.balance(torch.stack(list(losses)))
+        if not self.balance.learned:
+            return total
+        extra = (self.balance.weights * self.balance.log_variances / 2).sum()
+        return total - extra * (1 - 1 / self.world.size)
 
     def validate(self) -> list[float | None]:
         """Return the held-out loss of each task at its best temperature, None without held-out rows."""
-        return [
-            calibrated_loss(
-                network_logits(self.network, self.encoded.take(rows), self.device)[t], self.targets[t].labels[rows]
-            )
-            if len(rows)
-            else None
-            for t, rows in enumerate(self.valid_rows)
+        found: list[float | None] = []
+        for t, rows in enumerate(self.valid_rows):
+            if not len(rows):
+                found.append(None)
+                continue
+            target = self.targets[t].take(rows)
+            known = self.labels[t].take(rows).labeled
+            logits = self.logits(rows)[t]
+            found.append(calibrated_loss(*cases(self.tasks[t].kind, logits, target.labels, known, target.indptr)))
+        return found
+
+    def logits(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the logits of every task for the given rows, float64 (E, k), read a stretch of rows at a time."""
+        parts = [
+            network_logits(self.network, self.store.take(rows[start : start + _ROWS]), self.device)
+            for start in range(0, max(len(rows), 1), _ROWS)
         ]
+        return [np.concatenate(scores) for scores in zip(*parts, strict=True)]
 
     def tell(self, epoch: int, trained: Sequence[float], valid: Sequence[float | None]) -> None:
         """Add an epoch to the history and report it."""
@@ -122,26 +247,61 @@ class Loop:
                     continue
                 entry = {"epoch": epoch, "task": task.name, "split": split, "loss": loss, "seconds": seconds}
                 self.history.append(entry)
-                if self.progress is not None:
+                if self.progress is not None and self.world.rank == 0:
                     self.progress(entry)
 
+    # ── checkpoints ───────────────────────────────────────────────────────────────────────────────
 
-def parameter_groups(network: Network, lr: float) -> list[dict[str, Any]]:
-    """Tables of sparse inputs take steps of `lr`, dense maps of a tenth of it."""
-    bags = [module for module in network.modules() if isinstance(module, torch.nn.EmbeddingBag)]
-    sparse = {id(bag.weight) for bag in bags}
-    groups = [
-        {"params": [p for p in network.parameters() if (id(p) in sparse) is wanted], "lr": rate}
-        for wanted, rate in ((True, lr), (False, lr * _DENSE_LR))
-    ]
-    return [group for group in groups if group["params"]]
+    def save(self, epoch: int, *, ended: bool) -> None:
+        """Keep the state: `epoch` is the one to go on with."""
+        if self.checkpoint is None or self.world.rank > 0:
+            return
+        best, kept = self.best.state()
+        facts = {"epoch": epoch, "ended": ended, "at": self.at, "history": self.history, "best": best}
+        arrays = {
+            "generator": self.generator.get_state().numpy(),
+            "order": self.order,
+            "totals": self.totals.cpu().numpy(),
+            "averaged": np.array(self.average.steps),
+        }
+        arrays |= {f"average.{i}": mean.cpu().numpy() for i, mean in enumerate(self.average.means)}
+        for name, part in (
+            ("network", {name: one.cpu().numpy() for name, one in self.network.state_dict().items()}),
+            ("balance", {name: one.cpu().numpy() for name, one in self.balance.state_dict().items()}),
+            ("optimizers", self.optimizers.state()),
+            ("best", kept),
+        ):
+            arrays |= {f"{name}:{key}": array for key, array in part.items()}
+        self.checkpoint.save(facts, arrays)
+        self.saved = time.monotonic()
+
+    def resume(self) -> tuple[int, bool]:
+        """Take up the state of an earlier run that was cut off; return the next epoch, and whether it ended."""
+        self.saved = time.monotonic()
+        found = None if self.checkpoint is None else self.checkpoint.load()
+        if found is None:
+            return 1, False
+        facts, arrays = found
+
+        def part(name: str) -> dict[str, np.ndarray]:
+            own = f"{name}:"
+            return {key.removeprefix(own): array for key, array in arrays.items() if key.startswith(own)}
+
+        self.network.load_state_dict(_tensors(part("network")))
+        self.balance.load_state_dict(_tensors(part("balance")))
+        self.optimizers.restore(part("optimizers"))
+        self.best.load(facts["best"], part("best"))
+        self.generator.set_state(torch.from_numpy(np.array(arrays["generator"])))
+        self.average.steps = int(arrays["averaged"])
+        self.average.means = [
+            torch.from_numpy(np.array(arrays[f"average.{i}"])).to(self.device)
+            for i in range(sum(name.startswith("average.") for name in arrays))
+        ]
+        self.order, self.at = arrays["order"], int(facts["at"])
+        self.totals = torch.from_numpy(np.array(arrays["totals"])).to(self.device)
+        self.history.extend(facts["history"])
+        return int(facts["epoch"]), bool(facts["ended"])
 
 
-def drop(inputs: Any, share: float, generator: torch.Generator) -> Any:
-    """Hide a share of the text entries and dense columns at random; what stays is scaled to keep the mean."""
-
-    def thin(values: torch.Tensor) -> torch.Tensor:
-        keep = torch.rand(values.shape, generator=generator) >= share
-        return values * keep.to(values.device) / (1 - share)
-
-    return inputs._replace(values=thin(inputs.values), dense=thin(inputs.dense))
+def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}

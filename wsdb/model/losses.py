@@ -1,6 +1,13 @@
-"""Noise-aware loss: the expected cross-entropy under the probabilities of the label model.
+"""Noise-aware losses: the expected loss under the probabilities of the label model.
 
-loss = sum_i w_i ( - sum_y p_iy log q_iy ) / sum_i w_i  over the rows i that have a label for the task.
+Rows and elements, called items here, count by weights; weight 0 masks an item out: it has no part in the value nor in
+the gradient. A loss is 0 where all weights are 0.
+
+- multiclass, binary, ordinal:  sum_i w_i ( - sum_y p_iy log q_iy ) / sum_i w_i,  q = softmax of the logits
+- bitvector:  k sum_iy w_iy ( - p_iy log q_iy - (1 - p_iy) log (1 - q_iy) ) / sum_iy w_iy,  q the logistic function of
+  the logits: the sum of k independent binary losses, where the labels are known of equally many items
+- select:  sum_r w_r ( - sum_{i in r} p_i log q_i ) / sum_r w_r,  q the softmax of the yes logits over the items of row
+  r that are not masked, p the yes probabilities scaled to sum to 1 over them (METHODS 7.3); w_r the largest of w_i
 """
 
 from __future__ import annotations
@@ -8,19 +15,59 @@ from __future__ import annotations
 import numpy as np
 
 from wsdb.model.backend import torch
+from wsdb.model.layers import largest, row_log_softmax, sums
 
 
-def expected_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the loss of one task, a scalar; 0 where all weights are 0.
+def task_loss(
+    kind: str,
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    weights: torch.Tensor,
+    segments: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the loss of one task, a scalar.
 
     Parameters
     ----------
-    logits : float32 [b, k]
-    targets : float32 [b, k], rows sum to 1; anything finite where the weight is 0
-    weights : float32 [b]; 0 masks a row out: it has no part in the value nor in the gradient
+    kind : multiclass, binary, ordinal, bitvector or select
+    logits : float32 [E, k]
+    labels : float32 [E, k]; anything finite where the weight is 0
+    weights : float32 [E]; of a bitvector [E, k]
+    segments : int64 [E], of a select task: the row, from 0, of each element
     """
-    row = -(targets * torch.log_softmax(logits, dim=1)).sum(dim=1)  # [b]
+    if kind == "bitvector":
+        return binary_cross_entropies(logits, labels, weights)
+    if kind == "select":
+        assert segments is not None
+        return select_cross_entropy(logits[:, 1], labels[:, 1], weights, segments)
+    return expected_cross_entropy(logits, labels, weights)
+
+
+def expected_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the loss of one multiclass task; logits and targets [E, k], rows of targets sum to 1; weights [E]."""
+    row = -(targets * torch.log_softmax(logits, dim=1)).sum(dim=1)  # [E]
     return (weights * row).sum() / weights.sum().clamp_min(1e-12)
+
+
+def binary_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the loss of one bitvector task; all of shape [E, k]."""
+    bits = torch.nn.functional.softplus(logits) - targets * logits  # [E, k]
+    return bits.shape[1] * (weights * bits).sum() / weights.sum().clamp_min(1e-12)
+
+
+def select_cross_entropy(
+    scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, segments: torch.Tensor
+) -> torch.Tensor:
+    """Return the loss of one select task; all of shape [E]. A row whose targets are all 0 is masked."""
+    kept = torch.nonzero(weights > 0).squeeze(1)
+    if len(kept) == 0:
+        return scores.sum() * 0
+    rows, n = segments[kept], int(segments.max()) + 1
+    log_q = row_log_softmax(scores[kept, None], rows, n)  # [u, 1]
+    mass = sums(targets[kept, None], rows, n)  # [n, 1]
+    row = sums(-(targets[kept, None] * log_q), rows, n) / mass.clamp_min(1e-12)  # [n, 1]
+    weight = largest(weights[kept, None], rows, n) * (mass > 0)  # [n, 1]
+    return (weight * row).sum() / weight.sum().clamp_min(1e-12)
 
 
 def sharpen_labels(probabilities: np.ndarray, power: float, *, hard: bool = False) -> np.ndarray:

@@ -1,56 +1,35 @@
-"""The multitask network: a wide linear path per task over all inputs, and an optional shared torso.
+"""The multitask network: payload encoders, an optional torso, and a head for each task.
 
-Notation for shapes: b rows, e text entries of these rows, c category columns, d dense columns, h hidden
-units, k labels of a task.
+Notation for shapes: b rows, c category columns, d dense columns, h hidden units, E elements of a payload, k labels of a
+task.
 
-With h = 0 every parameter belongs to one task, and the network is one softmax regression per task. With h > 0
-category and dense columns also pass through a torso of two layers whose output every task reads; text stays
-in the wide path.
+A task on rows has a wide linear path over all inputs. Without a torso and payloads every parameter belongs to one task,
+and the network is one softmax regression for each. With a torso category and dense columns also pass through two layers
+whose output every task on rows reads; text stays in the wide path. Payloads give states to the elements of lists, which
+tasks on them label, and which rows read pooled to one vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from wsdb.model.arrays import EncodedBatch
 from wsdb.model.backend import torch
-from wsdb.model.encode import EncodedBatch
 from wsdb.model.forward import ROWS
+from wsdb.model.heads import ElementHead, RowHead, SelectHead, element_head, row_head, select_head
+from wsdb.model.inputs import Inputs, drop, inputs_of
+from wsdb.model.layers import Affine, Named, affine, bag
+from wsdb.model.payload_arrays import PREFIX
+from wsdb.model.payloads import Payloads
+from wsdb.model.plan import HeadPlan, NetworkPlan, module_keys
+from wsdb.model.slices import Outputs, Slices
+
+__all__ = ["Inputs", "Network", "build_network", "drop", "inputs_of", "network_logits"]
 
 nn = torch.nn
-
-
-class Inputs(NamedTuple):
-    """Tensors of b rows; see `EncodedBatch`."""
-
-    slots: torch.Tensor  # [e] int32
-    offsets: torch.Tensor  # [b + 1] int32
-    values: torch.Tensor  # [e] float32
-    categories: torch.Tensor  # [b, c] int32
-    dense: torch.Tensor  # [b, d] float32
-
-
-def inputs_of(batch: EncodedBatch, device: torch.device) -> Inputs:
-    """Copy encoded rows to the device."""
-    arrays = (batch.slots, batch.indptr.astype(np.int32), batch.values, batch.categories, batch.dense)
-    return Inputs(*(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays))
-
-
-class Affine(nn.Module):
-    """x W^T + v with given first weights; nn.Linear would draw them from the global generator."""
-
-    def __init__(self, weight: torch.Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight)  # [out, in]
-        self.bias = nn.Parameter(torch.zeros(len(weight)))  # [out]
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Map float32 [b, in] to [b, out]; without inputs every row is the bias."""
-        if inputs.shape[1] == 0:
-            return self.bias.expand(len(inputs), -1)
-        return inputs @ self.weight.T + self.bias
+_ELEMENTS = 1 << 16  # elements of a payload in the network at a time
 
 
 class Torso(nn.Module):
@@ -70,91 +49,197 @@ class Torso(nn.Module):
         return torch.relu(self.second(torch.relu(first)))  # [b, h]
 
 
-class Head(nn.Module):
-    """Logits of one task: the sum of a linear map of every kind of input."""
-
-    def __init__(self, text: nn.EmbeddingBag | None, categories: nn.EmbeddingBag | None, dense: Affine) -> None:
-        super().__init__()
-        self.text = text
-        self.categories = categories
-        self.dense = dense
-
-    def forward(self, inputs: Inputs, hidden: torch.Tensor | None) -> torch.Tensor:
-        """Return logits, float32 [b, k]."""
-        dense = inputs.dense  # [b, d]
-        if hidden is not None:
-            dense = torch.cat([dense, hidden], dim=1) if dense.shape[1] else hidden  # [b, d + h]
-        logits = self.dense(dense)  # [b, k]
-        if self.text is not None:
-            logits = logits + self.text(inputs.slots, inputs.offsets, per_sample_weights=inputs.values)  # [b, k]
-        if self.categories is not None:
-            logits = logits + self.categories(inputs.categories)  # [b, k]
-        return logits
-
-
 class Network(nn.Module):
-    """A torso, or none, and a head per task."""
+    """Payloads, or none; a torso, or none; and a head for each task, in the order of the plan."""
 
-    def __init__(self, torso: Torso | None, heads: Sequence[Head]) -> None:
+    def __init__(
+        self,
+        plan: NetworkPlan,
+        torso: Torso | None,
+        payloads: Payloads | None,
+        heads: Mapping[str, nn.Module],
+        slices: Slices | None = None,
+    ) -> None:
         super().__init__()
+        self.plan = plan
         self.torso = torso
-        self.heads = nn.ModuleList(heads)
+        self.payloads = payloads
+        self.heads = Named(heads)
+        self.slices = slices
 
     def forward(self, inputs: Inputs) -> list[torch.Tensor]:
-        """Return the logits of every task, float32 [b, k] each."""
+        """Return the logits of every task, float32 [b, k], or [E, k] where the task labels elements."""
+        hidden, states = self.hidden(inputs)
+        found = self.bases(inputs, hidden, states)
+        return found if self.slices is None else self.sliced(self.slices, found, inputs, hidden, states).logits
+
+    def outputs(self, inputs: Inputs) -> Outputs:
+        """Return the logits with those of membership and of the experts alone; for a network with slices."""
+        assert self.slices is not None
+        hidden, states = self.hidden(inputs)
+        return self.sliced(self.slices, self.bases(inputs, hidden, states), inputs, hidden, states)
+
+    def hidden(self, inputs: Inputs) -> tuple[torch.Tensor | None, Mapping[str, torch.Tensor]]:
+        """Return the torso's units, float32 [b, h] or None, and the states of payloads."""
         hidden = None if self.torso is None else self.torso(inputs)  # [b, h]
-        return [head(inputs, hidden) for head in self.heads]
+        return hidden, {} if self.payloads is None else self.payloads(inputs, hidden)
+
+    def bases(
+        self, inputs: Inputs, hidden: torch.Tensor | None, states: Mapping[str, torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Return the logits of the heads."""
+        pairs = zip(self.plan.heads, self.heads.values(), strict=True)
+        return [head_logits(head, one, inputs, hidden, states) for one, head in pairs]
+
+    def sliced(
+        self,
+        slices: Slices,
+        bases: Sequence[torch.Tensor],
+        inputs: Inputs,
+        hidden: torch.Tensor | None,
+        states: Mapping[str, torch.Tensor],
+    ) -> Outputs:
+        """Correct the logits of the heads by slice; membership reads what the first of these tasks reads."""
+        folded = slices.fold(inputs)
+        vectors = {int(t): states.get(self.plan.heads[int(t)].payload, hidden) for t in slices.experts}
+        members = slices.members(folded, next(iter(vectors.values())))  # [b, s]
+        found = {t: slices(t, bases[t], members, folded, vector) for t, vector in vectors.items()}
+        logits = [found[t].logits if t in found else base for t, base in enumerate(bases)]
+        return Outputs(logits, members, [found[t].alone if t in found else None for t in range(len(bases))])
+
+    def views(self, inputs: Inputs) -> list[list[torch.Tensor]]:
+        """Return the logits of every task by view, float32 [b, k]; for a network of linear heads alone."""
+        return [head.views(inputs) for head in self.heads.values() if isinstance(head, RowHead)]
+
+    @property
+    def shared(self) -> bool:
+        """Whether tasks share parameters."""
+        return self.plan.shared
+
+    def deep_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that learn by small steps, as deep networks do: all but maps of tasks and slices.
+
+        There are none in a network without payloads.
+        """
+        if self.payloads is None:
+            return []
+        wide = (name for name, _ in self.named_parameters() if name.split(".")[0] == "heads")
+        linear = {name for name in wide if name.split(".")[2] in ("text", "categories", "values", "grams")}
+        linear |= {name for name, _ in self.named_parameters() if name.split(".")[0] == "slices"}
+        return [parameter for name, parameter in self.named_parameters() if name not in linear]
+
+
+def head_logits(
+    head: nn.Module, one: HeadPlan, inputs: Inputs, hidden: torch.Tensor | None, states: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """Return the logits of one task from what its head reads."""
+    if isinstance(head, RowHead):
+        return head(inputs, states.get(one.payload, hidden))
+    elements = inputs.payloads[one.payload]
+    if isinstance(head, SelectHead):
+        assert one.context is not None
+        return head(elements, states[one.payload], states[one.context])
+    assert isinstance(head, ElementHead)
+    return head(elements, states[one.payload])
 
 
 def build_network(
-    *,
-    n_text: int,
-    n_category: int,
-    n_dense: int,
-    hidden: int,
-    n_labels: Sequence[int],
-    generator: torch.Generator,
+    plan: NetworkPlan, generator: torch.Generator, tables: Mapping[str, np.ndarray] | None = None
 ) -> Network:
-    """Build the network for the given numbers of slots, columns and labels.
+    """Build the network of a plan.
 
-    Linear maps to logits begin at 0; the torso's weights are drawn from `generator`, a CPU generator.
+    Linear maps to logits begin at 0; other weights are drawn from `generator`, a CPU generator.
+
+    Parameters
+    ----------
+    tables : pretrained vectors by payload, float32 (v + 1, d); row 0 stands for no vector. Zeros where it has none, to
+        be filled by `load_state_dict`
     """
-    torso = _torso(n_category, n_dense, hidden, generator) if hidden else None
-    return Network(torso, [_head(n_text, n_category, n_dense + hidden, k) for k in n_labels])
+    torso = build_torso(plan, generator) if plan.hidden else None
+    payloads = None
+    if plan.payloads:
+        given = {name: torch.from_numpy(np.ascontiguousarray(table)) for name, table in (tables or {}).items()}
+        for one in plan.payloads:
+            if one.n_pretrained and one.name not in given:
+                given[one.name] = torch.zeros(one.n_pretrained, one.d_pretrained)
+        payloads = Payloads(plan, given, generator)
+    keys = module_keys([head.task for head in plan.heads])
+    heads = {key: build_head(plan, one, payloads, generator) for key, one in zip(keys, plan.heads, strict=True)}
+    return Network(plan, torso, payloads, heads, build_slices(plan, payloads))
 
 
-def _head(n_text: int, n_category: int, n_dense: int, n_labels: int) -> Head:
-    return Head(
-        _bag(torch.zeros(n_text, n_labels), by_offsets=True),
-        _bag(torch.zeros(n_category, n_labels), by_offsets=False),
-        Affine(torch.zeros(n_labels, n_dense)),
-    )
-
-
-def _torso(n_category: int, n_dense: int, hidden: int, generator: torch.Generator) -> Torso:
-    def draw(rows: int, columns: int, scale: float) -> torch.Tensor:
-        return torch.randn(rows, columns, generator=generator) * scale
-
-    return Torso(
-        _bag(draw(n_category, hidden, 0.1), by_offsets=False),
-        Affine(draw(hidden, n_dense, (2 / max(n_dense, 1)) ** 0.5)),  # variance 2 / inputs, as rectified units need
-        Affine(draw(hidden, hidden, (2 / hidden) ** 0.5)),
-    )
-
-
-def _bag(table: torch.Tensor, *, by_offsets: bool) -> nn.EmbeddingBag | None:
-    """A table whose rows are summed, or None where it has no rows."""
-    if not len(table):
+def build_slices(plan: NetworkPlan, payloads: Payloads | None) -> Slices | None:
+    """Return the slices of a plan, None without any or without a task that they correct."""
+    sizes = {
+        t: (head.n_labels, plan.hidden if payloads is None else payloads.sizes[head.payload])
+        for t, head in enumerate(plan.heads)
+        if plan.sliced(head)
+    }
+    if not plan.slices or not sizes:
         return None
-    return nn.EmbeddingBag.from_pretrained(table, freeze=False, mode="sum", include_last_offset=by_offsets)
+
+    def new_map(n_text: int, vector: int, out: int) -> nn.Module:
+        return row_head(n_text, plan.n_category, plan.n_dense + vector, out)
+
+    return Slices(plan.slices, sizes, plan.n_text, new_map)
+
+
+def build_head(plan: NetworkPlan, one: HeadPlan, payloads: Payloads | None, generator: torch.Generator) -> nn.Module:
+    """Return the head of one task."""
+    if payloads is None:
+        return row_head(plan.n_text, plan.n_category, plan.n_dense + plan.hidden, one.n_labels)
+    payload = next(payload for payload in plan.payloads if payload.name == one.payload)
+    if payload.shape == "singleton":
+        vector = payloads.sizes[payload.name]
+        return row_head(plan.n_text, plan.n_category, plan.n_dense + vector, one.n_labels)
+    if one.context is not None:
+        return select_head(plan.width, payloads.sizes[one.context], generator)
+    return element_head(payload, plan.width, one.n_labels)
+
+
+def build_torso(plan: NetworkPlan, generator: torch.Generator) -> Torso:
+    """Return the torso over the category and dense columns of rows."""
+    h = plan.hidden
+    return Torso(
+        bag(torch.randn(plan.n_category, h, generator=generator) * 0.1, by_offsets=False),
+        affine(plan.n_dense, h, generator, gain=2.0),
+        affine(h, h, generator, gain=2.0),
+    )
+
+
+def row_chunks(batch: EncodedBatch) -> Iterator[np.ndarray]:
+    """Divide the rows into stretches of at most 4,096 rows and some 65,536 elements; none gives one of no rows."""
+    weight = np.zeros(len(batch), np.int64)
+    for name, ragged in batch.ragged.items():
+        if name.startswith(PREFIX):
+            weight += np.diff(ragged.indptr)
+    ends = np.cumsum(weight)
+    start = 0
+    while start < len(batch):
+        before = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, before + _ELEMENTS, side="right"))
+        stop = min(max(stop, start + 1), start + ROWS, len(batch))
+        yield np.arange(start, stop)
+        start = stop
+    if not len(batch):
+        yield np.arange(0)
 
 
 def network_logits(network: Network, batch: EncodedBatch, device: torch.device) -> Sequence[np.ndarray]:
-    """Return the logits of every task, float64 (n, k), computed 4,096 rows at a time."""
+    """Return the logits of every task, float64 (n, k) or (E, k), computed a stretch of rows at a time."""
     parts = []
     with torch.inference_mode():
-        for start in range(0, max(len(batch), 1), ROWS):
-            rows = np.arange(start, min(start + ROWS, len(batch)))
+        for rows in row_chunks(batch):
             scores = network(inputs_of(batch.take(rows), device))
-            parts.append([score.cpu().numpy().astype(np.float64) for score in scores])
+            parts.append([score.float().cpu().numpy().astype(np.float64) for score in scores])
     return [np.concatenate(scores) for scores in zip(*parts, strict=True)]
+
+
+def member_probabilities(network: Network, batch: EncodedBatch, device: torch.device) -> np.ndarray:
+    """Return the probability that each slice has each row, float64 (n, s); for a network with slices."""
+    parts = []
+    with torch.inference_mode():
+        for rows in row_chunks(batch):
+            members = network.outputs(inputs_of(batch.take(rows), device)).members
+            parts.append(torch.sigmoid(members.float()).cpu().numpy().astype(np.float64))
+    return np.concatenate(parts)

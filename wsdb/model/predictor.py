@@ -1,29 +1,49 @@
-"""Predictor: a trained network ready for rows. It needs numpy and Arrow, not torch."""
+"""Predictor: a trained network ready for rows. A network over rows alone needs numpy and Arrow, not torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from wsdb.core.errors import ModelError
-from wsdb.model.calibrate import softmax
+from wsdb.model.arrays import EncodedBatch
 from wsdb.model.encode import Encoder, Hashing
-from wsdb.model.forward import Weights, logits
-from wsdb.model.weights import FORMAT, digest, unpack
+from wsdb.model.forward import Weights, logits, probabilities
+from wsdb.model.payload_arrays import PREFIX, PayloadEncoders
+from wsdb.model.plan import NetworkPlan
+from wsdb.model.weights import read_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The answers of one task.
+
+    Attributes
+    ----------
+    probabilities : float64 (E, k). Rows sum to 1; of a bitvector each number stands for itself; of a select task they
+        are (no, yes), and the yes parts of a row's elements sum to 1
+    indptr : int64 (n + 1,), the elements of row i are indptr[i] … indptr[i+1]-1; None where the task labels rows, E = n
+    """
+
+    probabilities: np.ndarray
+    indptr: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """A trained network with its encoder and calibration. Nothing in it changes; threads may share one.
+    """A trained network with its encoders and calibration. Nothing in it changes; threads may share one.
 
     Attributes
     ----------
     encoder : features with their statistics
-    weights : the network's parameters
+    payload_encoders : sequence and set payloads with theirs
+    scores : from encoded rows to the logits of every task, float64 (E, k)
+    members : from encoded rows to the probability that each slice has them, float64 (n, s); None without slices
+    plan : of the network
     tasks : names, in the order of the heads
     labels : the k class names of every task
     temperatures : one per task
@@ -31,7 +51,10 @@ class Predictor:
     """
 
     encoder: Encoder
-    weights: Weights
+    payload_encoders: PayloadEncoders
+    scores: Callable[[EncodedBatch], Sequence[np.ndarray]]
+    members: Callable[[EncodedBatch], np.ndarray] | None
+    plan: NetworkPlan
     tasks: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
     temperatures: tuple[float, ...]
@@ -44,44 +67,77 @@ class Predictor:
         Raises
         ------
         ModelError  WS508 if manifest and weights do not fit together or are of another format.
+        EnvironmentError_  WS701 if the network has payloads or slices and torch is not installed.
         """
-        if manifest.get("format") != FORMAT:
-            raise ModelError(
-                "WS508",
-                f"the model is of format {manifest.get('format')}; this version reads format {FORMAT}",
-                hint="train the model again, or use the version of wsdb that trained it",
-            )
-        if manifest.get("weights_sha256") != digest(weights):
-            raise ModelError("WS508", "manifest and weights of the model do not belong together, or are damaged")
-        arrays, parameters = unpack(weights)
+        arrays, parameters = read_weights(manifest, weights)
         hashing = Hashing(**{**manifest["hashing"], "char_ngrams": tuple(manifest["hashing"]["char_ngrams"])})
-        encoder = Encoder.restore(manifest["features"], arrays, hashing)
+        plan = NetworkPlan.restore(manifest["network"])
         tasks = manifest["tasks"]
-        network = Weights.of(parameters, [len(task["labels"]) for task in tasks])
+        deep = plan.payloads or plan.slices
+        scores, members = _torch_scores(plan, parameters) if deep else (_numpy_scores(plan, parameters), None)
         return cls(
-            encoder=encoder,
-            weights=network,
+            encoder=Encoder.restore(manifest["features"], arrays, hashing),
+            payload_encoders=PayloadEncoders.restore(manifest["payloads"], arrays),
+            scores=scores,
+            members=members,
+            plan=plan,
             tasks=tuple(task["name"] for task in tasks),
             labels=tuple(tuple(task["labels"]) for task in tasks),
             temperatures=tuple(float(task["temperature"]) for task in tasks),
             offsets=tuple(np.array(task["offsets"], dtype=np.float64) for task in tasks),
         )
 
-    def predict(self, batch: pa.RecordBatch | pa.StructArray) -> dict[str, np.ndarray]:
-        """Return the probabilities of every task, float64 (n, k), rows sum to 1.
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of every task."""
+        return tuple(head.kind for head in self.plan.heads)
 
-        Columns are found by name; a NULL is a value like any other. n may be 0. A row's answer does not
-        depend on the other rows of the batch.
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """Names of the slices whose members the network knows."""
+        return () if self.members is None else self.plan.slices
+
+    def slice_members(self, batch: pa.RecordBatch | pa.StructArray) -> np.ndarray:
+        """Return the probability that each of `slices` has each row, float64 (n, s); errors as of `predict`."""
+        return np.zeros((len(batch), 0)) if self.members is None else self.members(self.encode(batch))
+
+    def encode(self, batch: pa.RecordBatch | pa.StructArray) -> EncodedBatch:
+        """Return the rows as the network reads them; errors as of `predict`."""
+        encoded = self.encoder.encode(batch)
+        return EncodedBatch(encoded.n, encoded.rows, {**encoded.ragged, **self.payload_encoders.apply(batch)})
+
+    def predict(self, batch: pa.RecordBatch | pa.StructArray) -> dict[str, Scores]:
+        """Return the answers of every task.
+
+        Columns are found by name; a NULL is a value like any other, and a NULL list has no elements. n may be 0. A
+        row's answer does not depend on the other rows of the batch.
 
         Raises
         ------
         ModelError  WS504 if a column is missing or of another family than in training, WS507 for a vector of
-            another length.
+            another length, WS512 if lists of a row do not fit together.
         """
-        scores = logits(self.weights, self.encoder.encode(batch))
-        return {
-            task: softmax(score / temperature + offset)
-            for task, score, temperature, offset in zip(
-                self.tasks, scores, self.temperatures, self.offsets, strict=True
-            )
-        }
+        encoded = self.encode(batch)
+        found = {}
+        every = zip(self.tasks, self.plan.heads, self.scores(encoded), self.temperatures, self.offsets, strict=True)
+        for task, head, score, temperature, offset in every:
+            elements = encoded.ragged.get(PREFIX + head.payload)
+            indptr = None if elements is None else elements.indptr
+            found[task] = Scores(probabilities(head.kind, score, temperature, offset, indptr), indptr)
+        return found
+
+
+def _numpy_scores(
+    plan: NetworkPlan, parameters: Mapping[str, np.ndarray]
+) -> Callable[[EncodedBatch], Sequence[np.ndarray]]:
+    weights = Weights.of(parameters, plan)
+    return lambda batch: logits(weights, batch)
+
+
+def _torch_scores(
+    plan: NetworkPlan, parameters: Mapping[str, np.ndarray]
+) -> tuple[Callable[[EncodedBatch], Sequence[np.ndarray]], Callable[[EncodedBatch], np.ndarray] | None]:
+    from wsdb.model.module import members_of, network_of_weights, scores_of
+
+    network = network_of_weights(plan, parameters)
+    return partial(scores_of, network), None if network.slices is None else partial(members_of, network)

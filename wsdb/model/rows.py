@@ -1,11 +1,12 @@
-"""The training rows: labels, masks and the held-out part, read from Arrow and put in an order of their own.
+"""The labels of the training rows, read from a stream of Arrow batches.
 
-Rows are ordered by the hash of ``__key``, so that training does not depend on the order in which they arrive.
+Rows are visited in the order of the hash of ``__key``, so that training does not depend on the order in which they
+arrive. A task labels the rows themselves (a singleton task), or the elements of a payload's lists: E is the number of
+rows n for the first, and the number of elements of all rows for the second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,18 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from wsdb.core.errors import ModelError
+from wsdb.model.arrays import elements_of
 from wsdb.model.hashing import hash_strings, mix
-from wsdb.model.losses import balanced_weights, sharpen_labels
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.payload_columns import check_labels
+from wsdb.model.spec import PayloadInput, TaskTarget
 
 KEY = "__key"
+AUGMENTED = "__augmented"
+SOURCE = "__source"
+WEIGHT = "__w"
 LABEL_PREFIX = "__p_"
-_MIN_HELD_OUT = 20  # fewer held-out labels than this say nothing about when to stop, nor about calibration
+GOLD_PREFIX = "__g_"
+SLICE_PREFIX = "__s_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +35,56 @@ class TaskRows:
 
     Attributes
     ----------
-    probabilities : float64 array of shape (n, k); rows of unlabeled rows are uniform
-    labeled : bool array of shape (n,)
+    probabilities : float64 array of shape (E, k). Each row sums to 1, and is uniform where nothing is known; of a
+        bitvector each number stands alone, and is 0.5 where nothing is known; of a select task column 1 is the share
+        of an element in the 'yes' of its row
+    labeled : bool array of shape (E,); of a bitvector (E, k)
+    indptr : int64 array of shape (n + 1,), the elements of each row; None for a singleton task
     """
 
     probabilities: np.ndarray
     labeled: np.ndarray
+    indptr: np.ndarray | None = None
+
+    @property
+    def known(self) -> np.ndarray:
+        """Whether anything is known of each element, bool (E,)."""
+        return np.asarray(self.labeled.any(axis=1)) if self.labeled.ndim == 2 else self.labeled
+
+    def take(self, rows: np.ndarray) -> TaskRows:
+        """Return the labels of the given rows, in the given order."""
+        if self.indptr is None:
+            return TaskRows(self.probabilities[rows], self.labeled[rows])
+        indptr, at = elements_of(self.indptr, rows)
+        return TaskRows(self.probabilities[at], self.labeled[at], indptr)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Whether anything is known of each row, bool (n,)."""
+        return self.known if self.indptr is None else any_of(self.known, self.indptr)
 
 
-def hash_keys(column: pa.ChunkedArray) -> np.ndarray:
+def any_of(elements: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """Return whether any element of each row is true, bool (n,)."""
+    return np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(elements)])[indptr]) > 0
+
+
+def repeat(rows: np.ndarray, indptr: np.ndarray | None) -> np.ndarray:
+    """Return the value of its row for every element, shape (E,)."""
+    return rows if indptr is None else np.repeat(rows, np.diff(indptr))
+
+
+# ── keys ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def hash_key(chunk: pa.Array) -> np.ndarray:
     """Hash the string form of each key to a uint64, shape (n,); a struct hashes its fields in order."""
-    return np.concatenate([np.empty(0, np.uint64), *(_hash_key(chunk) for chunk in column.chunks)])
-
-
-def _hash_key(chunk: pa.Array) -> np.ndarray:
     if pt.is_dictionary(chunk.type):
         chunk = chunk.dictionary_decode()
     if pt.is_struct(chunk.type):
         combined = np.zeros(len(chunk), np.uint64)
         for field in chunk.flatten():
-            combined = mix(combined + _hash_key(field))
+            combined = mix(combined + hash_key(field))
         return combined
     if pt.is_nested(chunk.type) or pt.is_binary(chunk.type) or pt.is_large_binary(chunk.type):
         return hash_strings(pa.array([str(value) for value in chunk.to_pylist()], pa.large_string()))
@@ -60,47 +96,160 @@ def hold_out(keys: np.ndarray, share: float) -> np.ndarray:
     return (mix(keys + np.uint64(1)) >> np.uint64(11)) < np.uint64(share * (1 << 53))
 
 
-def read_task(task: TaskTarget, table: pa.Table) -> TaskRows:
-    """Read the label probabilities of one task; they are scaled to sum to 1.
+# ── labels ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LabelReader:
+    """Reads the labels of one task, batch by batch.
+
+    Parameters
+    ----------
+    task : what to read
+    payload : of an element task
+    gold : whether to read ``__g_<task>``, which may be missing, in place of ``__p_<task>``
+    """
+
+    def __init__(self, task: TaskTarget, payload: PayloadInput | None, *, gold: bool = False) -> None:
+        self.task, self.payload, self.gold = task, payload, gold
+        self.name = (GOLD_PREFIX if gold else LABEL_PREFIX) + task.name
+        self.probabilities: list[np.ndarray] = []
+        self.labeled: list[np.ndarray] = []
+        self.lengths: list[np.ndarray] = []
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        """Read the labels of more rows.
+
+        Raises
+        ------
+        ModelError  WS509 if the column is missing or holds something else than k probabilities, WS512 for a list of
+            labels that is not as long as its payload's.
+        """
+        bits, k = self.task.kind == "bitvector", len(self.task.labels)
+        if self.name in batch.schema.names:
+            column = batch.column(self.name)
+        elif self.gold:
+            column = pa.nulls(len(batch))
+        else:
+            raise ModelError("WS509", f"the training rows have no label column {self.name}", task=self.task.name)
+        n = len(column)
+        if self.payload is not None:
+            column, lengths = self._elements(batch, column)
+            self.lengths.append(lengths)
+            n = int(lengths.sum())
+        present, numbers = self._numbers(column)
+        probabilities = np.full((n, k), 0.5 if bits else 1 / k)
+        labeled = np.zeros((n, k) if bits else n, bool)
+        if self.payload is not None:
+            place = np.flatnonzero(np.repeat(self._present, lengths))[present]
+        else:
+            place = np.flatnonzero(present)
+        if bits:
+            labeled[place] = ~np.isnan(numbers)
+            probabilities[place] = np.where(np.isnan(numbers), 0.5, numbers)
+        else:
+            labeled[place] = True
+            probabilities[place] = numbers
+        self.probabilities.append(probabilities)
+        self.labeled.append(labeled)
+
+    def _elements(self, batch: pa.RecordBatch, column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+        """Return the labels of the elements of rows that have any, and the elements of every row, int64 (n,)."""
+        assert self.payload is not None
+        lists = batch.column(self.payload.columns[0][0])
+        lengths = np.zeros(len(lists), np.int64)
+        if not pt.is_null(lists.type):
+            lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
+        self._present = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
+        if pt.is_null(column.type):
+            return column.slice(0, 0), lengths
+        if not _is_list(column.type):
+            raise self._wrong(f"lists, one label for each element; it is {column.type}")
+        given = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
+        keys = batch.column(KEY) if KEY in batch.schema.names else None
+        check_labels(self.task, lengths, given, self._present, keys)
+        return column.drop_null().flatten(), lengths
+
+    def _numbers(self, column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Return which labels are not NULL, bool (m,), and their numbers, float64 (l, k), checked and normalized."""
+        task, k = self.task, len(self.task.labels)
+        present = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
+        if pt.is_null(column.type) or not present.any():
+            return np.zeros(len(column), bool), np.empty((0, k))
+        if not _is_list(column.type):
+            raise self._wrong(f"lists of {k} probabilities; it is {column.type}")
+        full = column.drop_null()
+        lengths = np.asarray(pc.list_value_length(full).to_numpy(zero_copy_only=False))
+        if (lengths != k).any():
+            raise ModelError(
+                "WS509",
+                f"column {self.name} must hold {k} probabilities per row; found {int(lengths[lengths != k][0])}",
+                task=task.name,
+                expected=k,
+            )
+        flat = pc.cast(full.flatten(), pa.float64())
+        numbers = np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, k)  # NULL becomes NaN
+        if task.kind == "bitvector":
+            if not ((numbers >= 0) & (numbers <= 1) | np.isnan(numbers)).all():
+                raise self._wrong("probabilities: numbers from 0 to 1, or NULL")
+            return present, numbers
+        total = numbers.sum(axis=1, keepdims=True)
+        if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (total > 0).all()):
+            raise self._wrong("probabilities: numbers from 0 up, not all 0")
+        return present, numbers / total
+
+    def _wrong(self, wanted: str) -> ModelError:
+        return ModelError("WS509", f"column {self.name} must hold {wanted}", task=self.task.name)
+
+    def finish(self) -> TaskRows:
+        """Return the labels of all rows that were read."""
+        indptr = None
+        if self.payload is not None:
+            indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(self.lengths))])
+        rows = TaskRows(np.concatenate(self.probabilities), np.concatenate(self.labeled), indptr)
+        return share_of_row(rows) if self.task.kind == "select" else rows
+
+
+def share_of_row(rows: TaskRows) -> TaskRows:
+    """Turn P(yes) of each element to its share of the yes of its row; a row that is surely 'no' has no label."""
+    assert rows.indptr is not None
+    owner = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))  # [E]
+    yes = np.where(rows.labeled, rows.probabilities[:, 1], 0)
+    total = np.bincount(owner, yes, minlength=len(rows.indptr) - 1)[owner]  # [E]
+    labeled = rows.labeled & (total > 0)
+    share = np.divide(yes, total, out=np.zeros(len(yes)), where=labeled)
+    return TaskRows(np.stack([1 - share, share], axis=1), labeled, rows.indptr)
+
+
+def require_labels(task: TaskTarget, rows: TaskRows) -> None:
+    """Refuse labels that teach nothing.
 
     Raises
     ------
-    ModelError  WS505 without any labeled row, WS506 if a single class has all the probability, WS509 if the
-        column is missing or holds something else than k numbers from 0 up.
+    ModelError  WS505 without any labeled row, WS506 if a single class has all the probability.
     """
-    k = len(task.labels)
-    name = LABEL_PREFIX + task.name
-    if name not in table.column_names:
-        raise ModelError("WS509", f"the training rows have no label column {name}", task=task.name)
-    column = table.column(name).combine_chunks()
-    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    labeled = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
-    if not labeled.any():
+    if not rows.known.any():
         raise ModelError(
             "WS505",
             f"task {task.name} has no labeled row to train on",
             hint="its labeling functions all abstain on these rows",
             task=task.name,
         )
-    full = column.drop_null()
-    lengths = np.asarray(pc.list_value_length(full).to_numpy(zero_copy_only=False))
-    if (lengths != k).any():
-        other = int(lengths[lengths != k][0])
-        raise ModelError(
-            "WS509",
-            f"column {name} must hold {k} probabilities per row; found {other}",
-            task=task.name,
-            expected=k,
-        )
-    numbers = pc.cast(full.flatten(), pa.float64()).to_numpy(zero_copy_only=False).reshape(-1, k)  # NULL becomes NaN
-    total = numbers.sum(axis=1, keepdims=True)
-    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (total > 0).all()):
-        raise ModelError(
-            "WS509", f"column {name} must hold probabilities: numbers from 0 up, not all 0", task=task.name
-        )
-    probabilities = np.full((len(column), k), 1 / k)
-    probabilities[labeled] = numbers / total
-    mass = probabilities[labeled].sum(axis=0)
+    if task.kind == "select":
+        return
+    if task.kind == "bitvector":
+        masses = [
+            (rows.probabilities[known, y].sum(), (1 - rows.probabilities[known, y]).sum())
+            for y, known in enumerate(rows.labeled.T)
+        ]
+        if all(min(mass) <= 1e-9 * sum(mass) for mass in masses):
+            raise ModelError(
+                "WS506",
+                f"every label of task {task.name} is on all labeled rows, or on none: nothing to learn",
+                hint="add labeling functions that vote against the labels",
+                task=task.name,
+            )
+        return
+    mass = rows.probabilities[rows.labeled].sum(axis=0)
     if (mass > 1e-9 * mass.sum()).sum() < 2:
         raise ModelError(
             "WS506",
@@ -108,11 +257,12 @@ def read_task(task: TaskTarget, table: pa.Table) -> TaskRows:
             hint="add labeling functions that vote for the other classes",
             task=task.name,
         )
-    return TaskRows(probabilities, labeled)
 
 
 def one_sided(task: TaskTarget, rows: TaskRows) -> list[str]:
     """Return a notice if one label is the likeliest, ties counting for it, of all labeled rows."""
+    if task.kind in ("bitvector", "select"):
+        return []
     known = rows.probabilities[rows.labeled]
     always = (known >= known.max(axis=1, keepdims=True)).all(axis=0)
     if not always.any() or always.all():
@@ -123,66 +273,12 @@ def one_sided(task: TaskTarget, rows: TaskRows) -> list[str]:
     ]
 
 
-def held_out_rows(
-    tasks: Sequence[TaskTarget], labels: Sequence[TaskRows], keys: np.ndarray, spec: TrainSpec
-) -> tuple[list[np.ndarray], list[str]]:
-    """Return which rows each task holds out, bool (n,) each, and notices; too few are trained on instead."""
-    out = hold_out(keys, spec.valid_share)
-    masks, notices = [], []
-    for task, rows in zip(tasks, labels, strict=True):
-        mask = out & rows.labeled
-        found = int(mask.sum())
-        if spec.valid_share > 0 and (found < _MIN_HELD_OUT or found == rows.labeled.sum()):
-            notices.append(
-                f"task {task.name}: {found} held-out labels are too few to stop early or to calibrate on; "
-                "they are trained on"
-            )
-            mask = np.zeros_like(mask)
-        masks.append(mask)
-    return masks, notices
+def count(task: TaskTarget, rows: TaskRows, mask: np.ndarray) -> int:
+    """Number of labels in the rows where bool (n,) `mask` is true: elements, or rows of a select task."""
+    if task.kind == "select":
+        return int((rows.rows & mask).sum())
+    return int((rows.known & repeat(mask, rows.indptr)).sum())
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingLabels:
-    """What one task is trained on.
-
-    Attributes
-    ----------
-    labels : float32 array of shape (n, k), sharpened, rows sum to 1
-    weights : float32 array of shape (n,), 0 for rows that the task is not trained on
-    """
-
-    labels: np.ndarray
-    weights: np.ndarray
-
-    def without(self, rows: np.ndarray) -> TrainingLabels:
-        """Return the same labels with weight 0 where bool (n,) `rows` is true."""
-        return TrainingLabels(self.labels, np.where(rows, np.float32(0), self.weights))
-
-
-def training_labels(task: TaskTarget, rows: TaskRows, spec: TrainSpec, sharpen: float) -> TrainingLabels:
-    """Sharpen and weigh the labels of one task, as the options of `spec` say."""
-    labels = sharpen_labels(rows.probabilities, sharpen, hard=spec.loss == "hard")
-    weights = rows.labeled.astype(np.float64)
-    if spec.class_weights == "balanced":
-        weights[rows.labeled] = balanced_weights(labels[rows.labeled])
-    if spec.uncovered == "prior":
-        prior = np.array(task.balance) if task.balance is not None else rows.probabilities[rows.labeled].mean(axis=0)
-        labels[~rows.labeled] = prior
-        weights[~rows.labeled] = 1.0
-    return TrainingLabels(labels.astype(np.float32), weights.astype(np.float32))
-
-
-def require_rows(batches: Sequence[pa.RecordBatch]) -> pa.Table:
-    """Join the batches to one table.
-
-    Raises
-    ------
-    ModelError  WS505 if there is no batch, WS509 without a key column.
-    """
-    if not batches:
-        raise ModelError("WS505", "there are no rows to train on")
-    table = pa.Table.from_batches(batches)
-    if KEY not in table.column_names:
-        raise ModelError("WS509", f"the training rows have no key column {KEY}")
-    return table
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
 from wsdb.core.errors import SpecError, did_you_mean
+
+KINDS = ("binary", "multiclass", "ordinal", "bitvector", "select")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +21,82 @@ class TaskTarget:
     Attributes
     ----------
     name : name of the task; its labels come in the column ``__p_<name>``
-    labels : the k class names, in the order of the probabilities
+    labels : the k class names, in the order of the probabilities; of a select task they are (no, yes)
     weight : weight of the task's loss, above 0
-    balance : share of each class, k positive numbers that sum to 1; None where unknown
+    balance : share of each class, k positive numbers that sum to 1 (of a bitvector: the share of rows that have each
+        label, each above 0 and below 1); None where unknown
+    kind : one of `KINDS`
+    payload : the sequence or set whose elements the task labels; None where it labels the row
     """
 
     name: str
     labels: tuple[str, ...]
     weight: float = 1.0
     balance: tuple[float, ...] | None = None
+    kind: str = "multiclass"
+    payload: str | None = None
 
     def __post_init__(self) -> None:
-        if len(self.labels) < 2:
-            raise SpecError("WS307", f'task "{self.name}" needs at least two labels, got {len(self.labels)}')
+        least = 1 if self.kind == "bitvector" else 2
+        if self.kind not in KINDS:
+            raise SpecError("WS307", f'task "{self.name}" is of kind {self.kind}; kinds are {", ".join(KINDS)}')
+        if len(self.labels) < least:
+            needed = "one label" if least == 1 else "two labels"
+            raise SpecError("WS307", f'task "{self.name}" needs at least {needed}, got {len(self.labels)}')
+        if self.kind == "select" and (self.payload is None or len(self.labels) != 2):
+            raise SpecError(
+                "WS307", f'task "{self.name}" selects an element: it needs a set, and the labels no and yes'
+            )
         if not self.weight > 0:
             raise SpecError("WS307", f'task "{self.name}" needs a weight above 0, got {self.weight}')
-        if self.balance is not None and (
-            len(self.balance) != len(self.labels) or min(self.balance) <= 0 or abs(sum(self.balance) - 1) > 1e-6
-        ):
+        self._check_balance()
+
+    def _check_balance(self) -> None:
+        if self.balance is None:
+            return
+        good = len(self.balance) == len(self.labels) and min(self.balance) > 0
+        if self.kind == "bitvector":
+            if not good or max(self.balance) >= 1:
+                raise SpecError(
+                    "WS307",
+                    f'the balance of task "{self.name}" must be {len(self.labels)} shares above 0 and below 1',
+                    balance=list(self.balance),
+                )
+        elif not good or abs(sum(self.balance) - 1) > 1e-6:
             raise SpecError(
                 "WS307",
                 f'the balance of task "{self.name}" must be {len(self.labels)} positive shares that sum to 1',
                 balance=list(self.balance),
             )
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadInput:
+    """One payload of a network, as `train` reads it.
+
+    Attributes
+    ----------
+    name : name of the payload
+    shape : singleton, sequence or set
+    columns : (column, DuckDB type) of its fields; those of a sequence or set are lists, one item per element
+    reads : payloads whose output it reads (FROM PAYLOADS)
+    spans : (payload, column) of a set whose elements are spans of a sequence: the column holds
+        STRUCT("begin" INTEGER, "end" INTEGER)[], counted from 0, the end left out; None otherwise
+    embedding : file of token vectors; None to learn them
+    frozen : whether these vectors stay as they are
+    """
+
+    name: str
+    shape: str
+    columns: tuple[tuple[str, str], ...] = ()
+    reads: tuple[str, ...] = ()
+    spans: tuple[str, str] | None = None
+    embedding: str | None = None
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shape not in ("singleton", "sequence", "set"):
+            raise SpecError("WS307", f'payload "{self.name}" is a {self.shape}; it is a singleton, a sequence or a set')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +106,7 @@ class Option:
     Attributes
     ----------
     name : as written in SQL
-    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR or VARCHAR[]; a list may be NULL, for none
+    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR, VARCHAR[] or DOUBLE[]; a list may be NULL
     default : value where the option is not given
     description : one line
     choices : words allowed in place of (numbers) or as (VARCHAR) the value
@@ -74,9 +130,16 @@ class Option:
             return "true or false"
         if self.type == "VARCHAR[]":
             return "a list of names, as in ['a', 'b']"
+        if self.type == "DOUBLE[]":
+            return "a list of numbers above 0, as in [1, 0.5]"
         kind = "a whole number" if self.type == "INTEGER" else "a number"
         numbers = f"{kind} from {self.low:g}" + (f" to {self.high:g}" if self.high is not None else " up")
         return f"{numbers}, or {words}" if words else numbers
+
+    def _numbers(self, value: Any) -> bool:
+        if not isinstance(value, (list, tuple)) or any(isinstance(item, (str, bool)) for item in value):
+            return False
+        return all((number := _number(item, whole=False)) is not None and 0 < number < inf for item in value)
 
     def read(self, value: Any) -> Any:
         """Return `value` in the option's Python type, or raise SpecError WS307."""
@@ -85,7 +148,9 @@ class Option:
         if self.type == "BOOLEAN" and isinstance(value, bool):
             return value
         if self.type == "VARCHAR[]" and (value is None or _names(value)):
-            return tuple(value) if value else None
+            return None if value is None else tuple(value)
+        if self.type == "DOUBLE[]" and (value is None or self._numbers(value)):
+            return None if value is None else tuple(float(item) for item in value)
         if self.type in ("INTEGER", "DOUBLE") and not isinstance(value, (str, bool)):
             number = _number(value, whole=self.type == "INTEGER")
             if (
@@ -165,18 +230,95 @@ class TrainSpec:
     patience: int = _option(3, "epochs without a better held-out loss before a task stops", low=1, high=1000)
     early_stop: bool = _option(True, "keep the epoch of the best held-out loss")
     calibrate: str = _option("temperature", "calibration on the held-out labels", choices=("temperature", "none"))
-    prior_match: float = _option(
-        0.5, "share of the offset that brings mean predictions to a known class balance", low=0, high=1
+    prior_match: float | str = _option(
+        "auto",
+        "share of the offset that brings decisions to the class balance, or to that of the labels if it is not known; "
+        "auto is 1 with two labels, else 0.5",
+        low=0,
+        high=1,
+        choices=("auto",),
     )
     class_weights: str = _option("none", "weigh rows by the rarity of their class", choices=("none", "balanced"))
     uncovered: str = _option("drop", "rows without a label: dropped, or taught the prior", choices=("drop", "prior"))
+    task_balance: str = _option(
+        "fixed",
+        "how the losses of tasks add up: by the weights given, or by weights learned from their uncertainty",
+        choices=("fixed", "uncertainty"),
+    )
+    threshold: str = _option(
+        "argmax",
+        "where a label begins: the likeliest, or the threshold of the best f1 or accuracy on dev",
+        choices=("argmax", "f1", "accuracy"),
+    )
+    encoder: str = _option(
+        "auto",
+        "blocks over a sequence: none (bow), each element alone (mlp), cnn, lstm or transformer",
+        choices=("auto", "bow", "mlp", "cnn", "lstm", "transformer"),
+    )
+    layers: int | str = _option("auto", "blocks of the encoder", low=1, high=12, choices=("auto",))
+    combine: str = _option(
+        "attention", "how a payload reads the elements of others", choices=("attention", "mean", "max")
+    )
+    encoder_lr: float | str = _option(
+        "auto",
+        "step size of AdamW for the encoders of payloads; auto is 0.001",
+        low=1e-7,
+        high=1,
+        choices=("auto",),
+    )
+    warmup: float = _option(0.1, "share of the steps over which encoder_lr rises to its value", low=0, high=1)
+    clip: float = _option(1.0, "longest gradient of the encoders in a step; 0 for any", low=0, high=1000)
+    slice_mode: str = _option(
+        "attention",
+        "how slices are learned: experts and attention over them, more weight for their rows, or not at all",
+        choices=("attention", "weight", "none"),
+    )
     dropout: float = _option(0.0, "share of inputs hidden at random while training", low=0, high=0.9)
     weight_decay: float | str = _option(
         "auto", "L2 penalty; auto is larger for tables of few rows", low=0, high=10, choices=("auto",)
     )
     device: str = _option("auto", "where to train", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = _option(
+        "auto",
+        "arithmetic of the network; auto is bf16 on cuda, else fp32",
+        choices=("auto", "fp32", "bf16"),
+    )
     loss: str = _option("soft", "train on probabilities, or on the likeliest label", choices=("soft", "hard"))
     deterministic: bool = _option(True, "same data, seed, machine and threads give the same bits")
+    allow_gold: bool = _option(False, "train though a feature or a labeling function reads the gold labels")
+    augment_policy: str = _option(
+        "random",
+        "how transformation functions are composed: any, by augment_weights, or learned while training",
+        choices=("random", "mean_field", "learned"),
+    )
+    augment_copies: int = _option(1, "rows made from each row by transformation functions", low=1, high=20)
+    augment_length: int = _option(1, "transformation functions applied one after the other", low=1, high=5)
+    augment_weights: tuple[float, ...] | None = _option(None, "of policy mean_field: a weight for each function")
+    sources: tuple[str, ...] | None = _option(None, "sources of further rows to train on; all of them if not given")
+    decode: str = _option(
+        "joint", "labels that keep constraints and task graphs: decoded together, or not", choices=("joint", "none")
+    )
+    cache_mb: int = _option(512, "megabytes of rows in memory; further ones are read from files", low=0, high=10**6)
+    resume: bool = _option(
+        False, "keep checkpoints beside the database file while training, and go on from them after a kill"
+    )
+    checkpoint_s: float = _option(600.0, "seconds between checkpoints inside an epoch", low=0, high=86_400)
+    on_interrupt: str = _option(
+        "abort",
+        "what Ctrl-C does: no model, or the best epoch so far",
+        choices=("abort", "keep"),
+    )
+    search: str = _option(
+        "none", "try several configurations and keep the best on dev", choices=("none", "auto", "random", "grid")
+    )
+    trials: int = _option(20, "most configurations that search tries", low=1, high=10_000)
+    budget_s: float | str = _option("none", "most seconds that search takes", low=0.001, high=1e7, choices=("none",))
+    pin: tuple[str, ...] | None = _option(None, "options that search leaves as they are")
+    metric: str = _option(
+        "auto",
+        "what search compares on dev; auto is accuracy, or f1 for bitvector tasks",
+        choices=("auto", "accuracy", "f1", "macro_f1", "log_loss"),
+    )
     text: tuple[str, ...] | None = _option(None, "VARCHAR columns to read as text, whatever their values")
     categories: tuple[str, ...] | None = _option(None, "VARCHAR columns to read as categories, whatever their values")
 
@@ -190,7 +332,14 @@ class TrainSpec:
             )
 
 
-_SQL_TYPES = {"int": "INTEGER", "float": "DOUBLE", "bool": "BOOLEAN", "str": "VARCHAR", "tuple[str,": "VARCHAR[]"}
+_SQL_TYPES = {
+    "int": "INTEGER",
+    "float": "DOUBLE",
+    "bool": "BOOLEAN",
+    "str": "VARCHAR",
+    "tuple[str,": "VARCHAR[]",
+    "tuple[float,": "DOUBLE[]",
+}
 
 OPTIONS: Mapping[str, Option] = MappingProxyType(
     {

@@ -1,34 +1,48 @@
 """Train one multitask network on the probabilities of the label models.
 
 Training runs on one CPU thread, or on the device. Determinism: with equal rows (in any order, if their keys
-differ), spec, torch version and kind of machine the weights are bit-identical, whatever the number of cores.
-On a GPU they are equal up to rounding.
+differ), spec, torch version and kind of machine the weights are bit-identical, whatever the number of cores, and
+whatever part of the rows waits on disk. On a GPU they are equal up to rounding.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from wsdb.core.errors import SpecError
-from wsdb.model.backend import choose_device, one_thread, torch
-from wsdb.model.calibrate import fit_temperature, prior_offsets
+from wsdb.core.errors import ModelError, SpecError
+from wsdb.model.backend import choose_device, one_thread, torch, use_bf16
+from wsdb.model.checkpoint import Checkpoint, fingerprint
 from wsdb.model.early_stop import diverged
-from wsdb.model.encode import Encoder, Hashing
-from wsdb.model.features import chosen_kinds
+from wsdb.model.encode import Hashing
+from wsdb.model.judge import Judged, judge
 from wsdb.model.loop import Loop
-from wsdb.model.network import build_network, network_logits
-from wsdb.model.rows import KEY, hash_keys, held_out_rows, one_sided, read_task, require_rows, training_labels
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.network import Network, build_network
+from wsdb.model.parallel import World, world
+from wsdb.model.payload_arrays import Embedding
+from wsdb.model.plan import NetworkPlan, plan_network, resolve_encoder, resolve_layers
+from wsdb.model.reader import Rows, Wanted, read_rows
+from wsdb.model.resolve import (
+    resolve_batch_size,
+    resolve_hidden,
+    resolve_sharpen,
+    resolve_steps,
+    resolve_views,
+)
+from wsdb.model.rows import count, one_sided
+from wsdb.model.search import ENCODING, Outcome, Report, Trial, search, space_of
+from wsdb.model.slices import UPWEIGHT
+from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
+from wsdb.model.targets import TrainingLabels, held_out_rows, training_labels
 from wsdb.model.weights import FORMAT, digest, pack
-
-_SMALL = 2_000  # training rows below which a torso needs a stronger penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +56,14 @@ class Trained:
     history : one entry per epoch, task and split: {"epoch", "task", "split": "train" | "valid", "loss",
         "seconds"}; the loss is the expected cross-entropy in nats against the (sharpened) training labels,
         for "valid" at the temperature that suits it best
-    rows : {task: {"train": n, "valid": n}}, labeled rows used
+    rows : {task: {"train": n, "valid": n}}, labels used: rows, or elements; with "augmented" and the name of each
+        source where there are such rows, which "train" does not count
     epoch : {task: the epoch whose weights were kept}
     notices : what the user should know, one sentence each
     seconds : wall time
+    dev : {task: {"n", "accuracy", "f1", "macro_f1", "log_loss"}} against the gold labels of dev rows; only tasks that
+        have any
+    trials : what a search tried, in order; empty without one
     """
 
     manifest: dict[str, Any]
@@ -55,218 +73,364 @@ class Trained:
     epoch: dict[str, int]
     notices: list[str]
     seconds: float
+    dev: dict[str, dict[str, float]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
 
 
-@one_thread()
 def train(
     features: Sequence[tuple[str, str]],
     tasks: Sequence[TaskTarget],
     batches: Callable[[], Iterator[pa.RecordBatch]],
     spec: TrainSpec,
     progress: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    payloads: Sequence[PayloadInput] = (),
+    slices: Sequence[str] = (),
+    embeddings: Mapping[str, Embedding] | None = None,
+    checkpoint: Path | None = None,
 ) -> Trained:
     """Train a network with one head per task.
 
     Parameters
     ----------
-    features : (column, DuckDB type) of every input
+    features : (column, DuckDB type) of every input of the rows; may be empty where there are payloads
     tasks : at least one
     batches : gives the rows: the feature columns; per task ``__p_<task>``, a list of k probabilities, NULL
         where the row has no label for the task (it then has no part in the task's loss); ``__key``, of any
-        type, which decides whether a row is held out. It is called once; the rows are kept in memory.
-    spec : options
+        type, which decides whether a row is held out. A task on a payload has such a list, or NULL, for each element.
+        Optional are ``__g_<task>``, the same from gold labels of dev rows, which are never learned from; ``__w``,
+        the weight of a row; ``__augmented``, true for a row made from the one of the same key, and ``__source``, the
+        name of the source of a row from elsewhere: neither is ever held out. It is called once, and read once; by a
+        search once for each way to encode the rows.
+    spec : options; with search, the network of the best trial is returned
     progress : called with every entry of the history as it is made
+    payloads : of the model; those that are sequences and sets are read from their own list columns
+    slices : names; ``__s_<slice>`` says whether the slice has the row
+    embeddings : by name, those that payloads use
+    checkpoint : folder for the state, after every epoch and every checkpoint_s seconds. A run that finds its own state
+        there goes on from it, and gives the bits that it would have given without the interruption. A search
+        keeps no state.
 
     Raises
     ------
     ModelError  WS503 column type, WS504 column of another family, WS505 no labeled row, WS506 a single
-        class, WS507 vectors of several lengths, WS509 label or key column, WS511 divergence.
+        class, WS507 vectors of several lengths, WS509 label or key column, WS511 divergence, WS512 lists that do
+        not fit together, WS513 out of memory, WS514 checkpoint.
     SpecError  WS307 without a feature or a task, with one named twice, or with an option that names no feature.
     EnvironmentError_  WS702 if the device is missing.
     """
-    began = time.perf_counter()
-    device = choose_device(spec.device)
-    _require_distinct("feature", [name for name, _ in features])
+    _require_distinct("feature", [name for name, _ in features], least=0 if payloads else 1)
     _require_distinct("task", [task.name for task in tasks])
+    wanted = Wanted(features, tasks, payloads, slices, embeddings)
+    try:
+        with one_thread(), world() as processes, TemporaryDirectory(prefix="wsdb-") as folder:
+            if spec.search != "none":
+                return _Search(wanted, spec, progress, processes, Path(folder), batches).run()
+            run = _Run(wanted, spec, progress, checkpoint, processes)
+            return run.train(run.read(batches, Path(folder)))[0]
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            raise out_of_memory(spec, error) from error
+        raise
 
-    table = require_rows(list(batches()))
-    keys = hash_keys(table.column(KEY))
-    labels = [read_task(task, table) for task in tasks]
-    hashing = Hashing(spec.buckets_bits, spec.word_ngrams, _char_range(spec.char_ngrams))
-    chosen_by_user = chosen_kinds(features, spec.text, spec.categories)
-    encoder, encoded, notices = Encoder.fit(features, table, hashing, spec.min_rows, chosen_by_user)
-    del table
-    hidden = resolve_hidden(spec, encoder)
-    sharpen = resolve_sharpen(spec, encoder)
-    targets = [training_labels(task, rows, spec, sharpen) for task, rows in zip(tasks, labels, strict=True)]
-    notices += [notice for task, rows in zip(tasks, labels, strict=True) for notice in one_sided(task, rows)]
-    order = np.argsort(keys, kind="stable")  # [n]; from here on rows are visited in this order
-    held_out, notes = held_out_rows(tasks, labels, keys, spec)
-    notices += notes
-    targets = [target.without(out) for target, out in zip(targets, held_out, strict=True)]
-    valid_rows = [order[out[order]] for out in held_out]
-    train_rows = order[np.any([target.weights > 0 for target in targets], axis=0)[order]]
 
-    generator = torch.Generator().manual_seed(spec.seed)
-    network = build_network(
-        n_text=encoder.n_text,
-        n_category=encoder.n_category,
-        n_dense=encoder.n_dense,
-        hidden=hidden,
-        n_labels=[len(task.labels) for task in tasks],
-        generator=generator,
-    ).to(device)
-    loop = Loop(
-        network=network,
-        encoded=encoded,
-        tasks=tasks,
-        targets=targets,
-        train_rows=train_rows,
-        valid_rows=valid_rows,
-        spec=spec,
-        batch_size=resolve_batch_size(spec, len(train_rows)),
-        lr=resolve_lr(spec, hidden),
-        weight_decay=resolve_weight_decay(spec, hidden, len(train_rows)),
-        generator=generator,
-        device=device,
-        began=began,
-        progress=progress,
+class _Run:
+    """One call of `train`."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        spec: TrainSpec,
+        progress: Callable[[dict[str, Any]], None] | None,
+        checkpoint: Path | None,
+        processes: World,
+        watch: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self.began = time.perf_counter()
+        self.wanted, self.tasks, self.spec, self.progress = wanted, wanted.tasks, spec, progress
+        self.checkpoint, self.world, self.watch = checkpoint, processes, watch
+        self.device = choose_device(spec.device)
+        self.hashing = Hashing(spec.buckets_bits, spec.word_ngrams, _char_range(spec.char_ngrams))
+
+    def read(self, batches: Callable[[], Iterator[pa.RecordBatch]], folder: Path) -> Rows:
+        """Read and encode the rows; what does not fit into memory waits in `folder`."""
+        return read_rows(self.wanted, batches(), self.hashing, self.spec, folder)
+
+    def train(self, rows: Rows) -> tuple[Trained, list[Judged]]:
+        """Train on the rows, which any run with the same options of encoding has read."""
+        order = np.argsort(rows.keys, kind="stable")  # [n]; from here on rows are visited in this order
+        targets, held_out, notices = self.targets(rows)
+        generator = torch.Generator().manual_seed(self.spec.seed)
+        plan, network = self.network(rows, generator)
+        loop = self.loop(rows, order, targets, held_out, network, generator)
+        chosen = loop.run()
+        network.eval()
+        parameters = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+        if not all(np.isfinite(values).all() for values in parameters.values()):
+            raise diverged(self.tasks[0].name)
+        judged = judge(self.tasks, rows, order, held_out, loop.logits, self.spec)
+        if loop.interrupted:
+            notices.append("training was interrupted; the best epoch until then is kept")
+        return self.trained(rows, targets, held_out, loop, plan, chosen, parameters, judged, notices), judged
+
+    def targets(self, rows: Rows) -> tuple[list[TrainingLabels], list[np.ndarray], list[str]]:
+        """Return what each task is trained on, the rows that it holds out, bool (n,) each, and notices."""
+        weights = rows.weights
+        if self.wanted.slices and self.spec.slice_mode == "weight":
+            weights = np.where(rows.members.any(axis=1), UPWEIGHT, 1.0) * (1.0 if weights is None else weights)
+        notices = [*rows.notices]
+        notices += [note for task, one in zip(self.tasks, rows.labels, strict=True) for note in one_sided(task, one)]
+        held_out, notes = held_out_rows(self.tasks, rows.labels, rows.keys, self.spec, rows.made)
+        targets = []
+        for task, labels, gold, out in zip(self.tasks, rows.labels, rows.gold, held_out, strict=True):
+            sharpen = resolve_sharpen(self.spec, rows.encoder, len(task.labels))
+            found = training_labels(task, labels, self.spec, sharpen, weights)
+            hidden = np.isin(rows.keys, rows.keys[out]) if (rows.made == 1).any() else out
+            targets.append(found.without(hidden | gold.rows))  # rows of dev are not even taught the prior
+        return targets, held_out, notices + notes
+
+    def network(self, rows: Rows, generator: torch.Generator) -> tuple[NetworkPlan, Network]:
+        """Plan and build the network."""
+        encoder_name = resolve_encoder(self.spec.encoder, self.wanted.payloads)
+        plan = plan_network(
+            rows.encoder,
+            rows.payloads,
+            self.tasks,
+            self.wanted.payloads,
+            hidden=resolve_hidden(self.spec, rows.encoder),
+            encoder_name=encoder_name,
+            layers=resolve_layers(self.spec.layers, encoder_name),
+            combine=self.spec.combine,
+            slices=self.wanted.slices if self.spec.slice_mode == "attention" else (),
+        )
+        return plan, build_network(plan, generator, rows.payloads.tables()).to(self.device)
+
+    def loop(
+        self,
+        rows: Rows,
+        order: np.ndarray,
+        targets: list[TrainingLabels],
+        held_out: list[np.ndarray],
+        network: Network,
+        generator: torch.Generator,
+    ) -> Loop:
+        """Set the training loop up."""
+        train_rows = order[np.any([target.rows for target in targets], axis=0)[order]]
+        views = resolve_views(rows.encoder, network.plan, self.wanted.slices)
+        return Loop(
+            network=network,
+            store=rows.store,
+            tasks=self.tasks,
+            targets=targets,
+            labels=rows.labels,
+            members=rows.members,
+            train_rows=train_rows,
+            valid_rows=[order[out[order]] for out in held_out],
+            spec=self.spec,
+            batch_size=resolve_batch_size(self.spec, len(train_rows)),
+            steps=resolve_steps(self.spec, rows.encoder, network.plan.hidden, len(train_rows), views=views),
+            views=views,
+            bf16=use_bf16(self.spec.precision, self.device),
+            generator=generator,
+            device=self.device,
+            world=self.world,
+            began=self.began,
+            progress=self.progress,
+            checkpoint=self.kept(rows, order, targets),
+            watch=None if self.watch is None else self.watcher(rows, order, held_out, self.watch),
+        )
+
+    def watcher(
+        self, rows: Rows, order: np.ndarray, held_out: list[np.ndarray], report: Report
+    ) -> Callable[[int, Callable[[np.ndarray], list[np.ndarray]]], None]:
+        """Return what tells a search the score after an epoch: the network's as it is, without offsets."""
+        plain = dataclasses.replace(self.spec, prior_match=0.0, threshold="argmax")
+        read = np.any([*held_out, *(gold.rows for gold in rows.gold)], axis=0)
+        some = order[read[order]]
+
+        def watch(epoch: int, logits: Callable[[np.ndarray], list[np.ndarray]]) -> None:
+            judged = judge(self.tasks, rows, some, held_out, logits, plain)
+            report(epoch, score_of(self.tasks, judged, self.spec.metric))
+
+        return watch
+
+    def kept(self, rows: Rows, order: np.ndarray, targets: list[TrainingLabels]) -> Checkpoint | None:
+        """Return where the state is kept, under the fingerprint of this run."""
+        if self.checkpoint is None:
+            return None
+        own = dataclasses.asdict(self.spec)
+        for name in ("cache_mb", "checkpoint_s", "on_interrupt"):
+            del own[name]
+        facts = {
+            "spec": own,
+            "features": rows.encoder.to_manifest(),
+            "payloads": rows.payloads.to_manifest(),
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+            "slices": list(self.wanted.slices),
+            "torch": str(torch.__version__),
+        }
+        arrays = [rows.keys[order], rows.members[order], *rows.encoder.tensors().values()]
+        for target in targets:
+            found = target.take(order)
+            arrays += [found.labels, found.weights]
+        return Checkpoint(self.checkpoint, fingerprint(facts, arrays))
+
+    def trained(
+        self,
+        rows: Rows,
+        targets: list[TrainingLabels],
+        held_out: list[np.ndarray],
+        loop: Loop,
+        plan: NetworkPlan,
+        chosen: dict[str, int],
+        parameters: dict[str, np.ndarray],
+        judged: list[Judged],
+        notices: list[str],
+    ) -> Trained:
+        """Put the results together."""
+        counts = {
+            task.name: label_counts(task, rows, target, out, t)
+            for t, (task, target, out) in enumerate(zip(self.tasks, targets, held_out, strict=True))
+        }
+        weights = pack(rows.encoder.tensors() | rows.payloads.tensors(), parameters)
+        manifest = {
+            "format": FORMAT,
+            "weights_sha256": digest(weights),
+            "torch": str(torch.__version__),
+            "spec": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(self.spec).items()
+            },
+            "hidden": plan.hidden,
+            "hashing": dataclasses.asdict(self.hashing) | {"char_ngrams": list(self.hashing.char_ngrams)},
+            "features": rows.encoder.to_manifest(),
+            "payloads": rows.payloads.to_manifest(),
+            "network": plan.to_manifest(),
+            "slices": list(self.wanted.slices),
+            "tasks": [
+                {
+                    "name": task.name,
+                    "labels": list(task.labels),
+                    "kind": task.kind,
+                    "payload": task.payload,
+                    "weight": task.weight,
+                    "balance": None if task.balance is None else list(task.balance),
+                    "temperature": found.temperature,
+                    "offsets": found.offsets.tolist(),
+                    "threshold": found.threshold,
+                    "epoch": chosen[task.name],
+                    "rows": counts[task.name],
+                }
+                for task, found in zip(self.tasks, judged, strict=True)
+            ],
+            "notices": notices,
+        }
+        return Trained(
+            manifest=manifest,
+            weights=weights,
+            history=loop.history,
+            rows=counts,
+            epoch=chosen,
+            notices=notices,
+            seconds=time.perf_counter() - self.began,
+            dev={task.name: found.dev for task, found in zip(self.tasks, judged, strict=True) if found.dev},
+        )
+
+
+class _Search:
+    """One call of `train` with a search; trials that encode the rows alike share them."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        spec: TrainSpec,
+        progress: Callable[[dict[str, Any]], None] | None,
+        processes: World,
+        folder: Path,
+        batches: Callable[[], Iterator[pa.RecordBatch]],
+    ) -> None:
+        self.wanted, self.spec, self.progress, self.world = wanted, spec, progress, processes
+        self.folder, self.batches = folder, batches
+        self.rows: dict[tuple[Any, ...], Rows] = {}
+
+    def run(self) -> Trained:
+        """Try configurations; return the best network, with all trials."""
+        kinds = {
+            feature.kind for feature in self.read(_Run(self.wanted, self.spec, None, None, self.world)).encoder.features
+        }
+        space = space_of(kinds, {payload.shape for payload in self.wanted.payloads})
+        found = search(self.trial, self.spec, space, self.spec.metric)
+        notices = [*found.notices, *self.notices()]
+        manifest = found.result.manifest | {"notices": [*found.result.notices, *notices]}
+        return dataclasses.replace(
+            found.result, manifest=manifest, notices=[*found.result.notices, *notices], trials=found.trials
+        )
+
+    def notices(self) -> list[str]:
+        """Say which tasks were compared on weak labels, for want of gold."""
+        rows = next(iter(self.rows.values()))
+        without = [task.name for task, gold in zip(self.wanted.tasks, rows.gold, strict=True) if not gold.rows.any()]
+        if not without:
+            return []
+        return [f"task {', '.join(without)}: no gold labels of dev rows; trials were compared on held-out weak labels"]
+
+    def read(self, run: _Run) -> Rows:
+        """Return the rows as a run encodes them."""
+        key = tuple(getattr(run.spec, name) for name in sorted(ENCODING))
+        if key not in self.rows:
+            folder = self.folder / str(len(self.rows))
+            folder.mkdir()
+            self.rows[key] = run.read(self.batches, folder)
+        return self.rows[key]
+
+    def trial(self, spec: TrainSpec, report: Report) -> Outcome[Trained]:
+        """Train one configuration."""
+        run = _Run(self.wanted, spec, self.progress, None, self.world, report)
+        trained, judged = run.train(self.read(run))
+        score = score_of(self.wanted.tasks, judged, spec.metric)
+        return Outcome(trained, score, any("interrupted" in notice for notice in trained.notices))
+
+
+def score_of(tasks: Sequence[TaskTarget], judged: Sequence[Judged], metric: str) -> float:
+    """Return the mean over tasks, by their weights, of the metric on dev, or on held-out weak labels; higher is better.
+
+    Tasks without either count for nothing; 0 if none has any. 'auto' is f1 for a bitvector, else accuracy.
+    """
+    total = weights = 0.0
+    for task, found in zip(tasks, judged, strict=True):
+        scores = found.dev or found.weak
+        if not scores:
+            continue
+        name = ("f1" if task.kind == "bitvector" else "accuracy") if metric == "auto" else metric
+        total += task.weight * (-scores[name] if name == "log_loss" else scores[name])
+        weights += task.weight
+    return total / weights if weights else 0.0
+
+
+def label_counts(task: TaskTarget, rows: Rows, target: TrainingLabels, held_out: np.ndarray, t: int) -> dict[str, int]:
+    """Return how many labels of a task are trained on and held out, those of rows from elsewhere apart."""
+    used = target.rows
+
+    def labels(mask: np.ndarray) -> int:
+        if task.kind == "select" or target.indptr is None:
+            return int((used & mask).sum())
+        weights = target.weights.any(axis=1) if target.weights.ndim == 2 else target.weights > 0
+        return int((weights & np.repeat(mask, np.diff(target.indptr))).sum())
+
+    found = {"train": labels(rows.made == 0), "valid": count(task, rows.labels[t], held_out)}
+    if (rows.made == 1).any():
+        found["augmented"] = labels(rows.made == 1)
+    return found | {name: labels(rows.made == at + 2) for at, name in enumerate(rows.sources)}
+
+
+def out_of_memory(spec: TrainSpec, error: BaseException) -> ModelError:
+    """Return the error for a machine or device that is too small."""
+    return ModelError(
+        "WS513",
+        f"training ran out of memory: {str(error).splitlines()[0] if str(error) else 'no more is to be had'}",
+        hint=f"lower buckets_bits ({spec.buckets_bits}), batch_size ({spec.batch_size}), hidden ({spec.hidden}) or "
+        f"cache_mb ({spec.cache_mb})",
     )
-    chosen = loop.run()
-    network.eval()
-    every = network_logits(network, encoded.take(order), device)  # per task [n, k], in `order`
-    parameters = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
-    _require_finite(tasks, every, parameters)
-    calibrated = _calibrate(tasks, every, [rows.probabilities[order] for rows in labels], held_out, order, spec)
-    counts = {
-        task.name: {"train": int((target.weights > 0).sum()), "valid": len(rows)}
-        for task, target, rows in zip(tasks, targets, valid_rows, strict=True)
-    }
-    weights_bytes = pack(encoder.tensors(), parameters)
-    manifest = {
-        "format": FORMAT,
-        "weights_sha256": digest(weights_bytes),
-        "torch": str(torch.__version__),
-        "spec": {
-            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(spec).items()
-        },
-        "hidden": hidden,
-        "hashing": dataclasses.asdict(hashing) | {"char_ngrams": list(hashing.char_ngrams)},
-        "features": encoder.to_manifest(),
-        "tasks": [
-            {
-                "name": task.name,
-                "labels": list(task.labels),
-                "weight": task.weight,
-                "balance": None if task.balance is None else list(task.balance),
-                **calibrated[t],
-                "epoch": chosen[task.name],
-                "rows": counts[task.name],
-            }
-            for t, task in enumerate(tasks)
-        ],
-        "notices": notices,
-    }
-    return Trained(
-        manifest=manifest,
-        weights=weights_bytes,
-        history=loop.history,
-        rows=counts,
-        epoch=chosen,
-        notices=notices,
-        seconds=time.perf_counter() - began,
-    )
-
-
-def _require_finite(
-    tasks: Sequence[TaskTarget], logits: Sequence[np.ndarray], parameters: dict[str, np.ndarray]
-) -> None:
-    """Raise ModelError WS511 unless every weight, and every logit of the training rows, is finite."""
-    for task, scores in zip(tasks, logits, strict=True):
-        if not np.isfinite(scores).all():
-            raise diverged(task.name)
-    if not all(np.isfinite(values).all() for values in parameters.values()):
-        raise diverged(tasks[0].name)
-
-
-def _calibrate(
-    tasks: Sequence[TaskTarget],
-    logits: Sequence[np.ndarray],
-    probabilities: Sequence[np.ndarray],
-    held_out: Sequence[np.ndarray],
-    order: np.ndarray,
-    spec: TrainSpec,
-) -> list[dict[str, Any]]:
-    """Return temperature and offsets of each task; logits and probabilities are in `order`, held_out is not."""
-    found = []
-    for t, task in enumerate(tasks):
-        temperature, offsets, out = 1.0, np.zeros(len(task.labels)), held_out[t][order]
-        if spec.calibrate == "temperature" and out.any():
-            temperature = fit_temperature(logits[t][out], probabilities[t][out])
-        if task.balance is not None and spec.prior_match > 0:
-            offsets = spec.prior_match * prior_offsets(logits[t] / temperature, np.array(task.balance))
-        found.append({"temperature": temperature, "offsets": offsets.tolist()})
-    return found
-
-
-def resolve_hidden(spec: TrainSpec, encoder: Encoder) -> int:
-    """Return the width of the torso; 'auto' is 64 where no column is text or a vector, 0 otherwise.
-
-    Measured (bench/quality_end_model.py): on tables the torso gives +2.6 points (phishing_web) and +0.1
-    (mushroom); over text and embeddings a linear map fits less of the labeling functions' errors (METHODS
-    8.4).
-    """
-    if spec.hidden != "auto":
-        return int(spec.hidden)
-    return 0 if any(feature.kind in ("text", "vector") for feature in encoder.features) else 64
-
-
-def resolve_batch_size(spec: TrainSpec, n_rows: int) -> int:
-    """Return the rows per step; 'auto' doubles 64 until an epoch has at most 160 steps, up to 1024.
-
-    Measured: 64, 128 and 256 are equal on imdb (79.3, 79.4, 79.3); a step costs the same whatever its rows.
-    """
-    if spec.batch_size != "auto":
-        return int(spec.batch_size)
-    size = 64
-    while size < 1024 and n_rows > 160 * size:
-        size *= 2
-    return size
-
-
-def resolve_sharpen(spec: TrainSpec, encoder: Encoder) -> float:
-    """Return the power of sharpening; 'auto' is 2 with a vector column, 4 with text, 32 for tables.
-
-    On tables, measured by bench/quality_end_model.py and bench/quality_examples.py (test accuracy at powers 4, 8, 16
-    and 32): mushroom 90.1, 90.3, 91.2, 91.1; phishing_web 73.3, 73.5, 73.4, 72.8; examples/phishing 87.1, 87.9, 87.8,
-    88.4. The choice was read on these sets.
-    """
-    if spec.sharpen != "auto":
-        return float(spec.sharpen)
-    kinds = {feature.kind for feature in encoder.features}
-    return 2.0 if "vector" in kinds else 4.0 if "text" in kinds else 32.0
-
-
-def resolve_lr(spec: TrainSpec, hidden: int) -> float:
-    """Return the step size; 'auto' is 0.125 with a torso, 0.5 without (METHODS 8.1).
-
-    Measured with averaged weights, three to twenty seeds, at 0.5, 0.25 and 0.125: phishing_web 73.1, 73.3, 73.6;
-    mushroom 91.5, 91.4, 91.5; examples/phishing 88.3, 88.4, 88.8. The choice was read on these sets.
-    """
-    return (0.125 if hidden else 0.5) if spec.lr == "auto" else float(spec.lr)
-
-
-def resolve_weight_decay(spec: TrainSpec, hidden: int, n_rows: int) -> float:
-    """Return the L2 penalty; 'auto' is 0.01 for a torso on fewer than 2,000 rows, 2e-4 otherwise.
-
-    Measured with averaged weights at 2e-4, 0.01 and 0.02: examples/phishing (748 labeled rows) 88.8 (worst of ten seeds
-    87.6), 88.9 (88.1), 88.7 (87.9); on thirty other seeds 88.6 (87.1) at 2e-4 and 88.7 (87.4) at 0.01.
-    phishing_web (7,000) loses 0.7 points at 2e-3, and trec, a linear map of text, 4 at 1e-3. The choice was read on
-    these sets.
-    """
-    if spec.weight_decay != "auto":
-        return float(spec.weight_decay)
-    return 0.01 if hidden and n_rows < _SMALL else 2e-4
 
 
 def _char_range(lengths: str) -> tuple[int, int]:
@@ -276,8 +440,8 @@ def _char_range(lengths: str) -> tuple[int, int]:
     return (int(first), int(last or first))
 
 
-def _require_distinct(what: str, names: Sequence[str]) -> None:
-    if not names:
+def _require_distinct(what: str, names: Sequence[str], least: int = 1) -> None:
+    if len(names) < least:
         raise SpecError("WS307", f"a model needs at least one {what}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

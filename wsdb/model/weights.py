@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -11,7 +12,7 @@ from safetensors.numpy import load, save
 
 from wsdb.core.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 """Version of manifest and weights; one reader per version."""
 
 _NETWORK = "network."
@@ -41,3 +42,21 @@ def unpack(weights: bytes) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]
         raise ModelError("WS508", f"the weights of the model cannot be read: {error}") from error
     network = {name.removeprefix(_NETWORK): array for name, array in arrays.items() if name.startswith(_NETWORK)}
     return {name: array for name, array in arrays.items() if not name.startswith(_NETWORK)}, network
+
+
+def read_weights(manifest: Mapping[str, Any], weights: bytes) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the arrays of the encoders and of the network.
+
+    Raises
+    ------
+    ModelError  WS508 if manifest and weights do not fit together or are of another format.
+    """
+    if manifest.get("format") != FORMAT:
+        raise ModelError(
+            "WS508",
+            f"the model is of format {manifest.get('format')}; this version reads format {FORMAT}",
+            hint="train the model again, or use the version of wsdb that trained it",
+        )
+    if manifest.get("weights_sha256") != digest(weights):
+        raise ModelError("WS508", "manifest and weights of the model do not belong together, or are damaged")
+    return unpack(weights)

@@ -1,0 +1,110 @@
+"""What options stand for where they are 'auto': rules that read the inputs and their number, never a gold label.
+
+The rules were read on the sets of bench/quality_end_model.py and bench/quality_examples.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsdb.model.encode import Encoder
+from wsdb.model.plan import NetworkPlan
+from wsdb.model.spec import TrainSpec
+
+_SMALL = 2_000  # training rows below which a torso needs a stronger penalty
+_DECAY = 2e-4
+_VECTOR_DECAY = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps of Adagrad.
+
+    Attributes
+    ----------
+    lr : step size of sparse inputs; dense ones take a tenth
+    weight_decay : L2 penalty
+    dense_decay : that of the maps of dense inputs
+    """
+
+    lr: float
+    weight_decay: float
+    dense_decay: float
+
+
+def resolve_hidden(spec: TrainSpec, encoder: Encoder) -> int:
+    """Return the width of the torso; 'auto' is 64 where no column is text or a vector, 0 otherwise.
+
+    Measured (bench/quality_end_model.py): on tables the torso gives +2.6 points (phishing_web) and +0.1
+    (mushroom); over text and embeddings a linear map fits less of the labeling functions' errors (METHODS
+    8.4).
+    """
+    if spec.hidden != "auto":
+        return int(spec.hidden)
+    return 0 if any(feature.kind in ("text", "vector") for feature in encoder.features) else 64
+
+
+def resolve_batch_size(spec: TrainSpec, n_rows: int) -> int:
+    """Return the rows per step; 'auto' doubles 64 until an epoch has at most 160 steps, up to 1024.
+
+    Measured: 64, 128 and 256 are equal on imdb (79.3, 79.4, 79.3); a step costs the same whatever its rows.
+    """
+    if spec.batch_size != "auto":
+        return int(spec.batch_size)
+    size = 64
+    while size < 1024 and n_rows > 160 * size:
+        size *= 2
+    return size
+
+
+def resolve_sharpen(spec: TrainSpec, encoder: Encoder, n_labels: int) -> float:
+    """Return the power of sharpening; 'auto' is for tables 32, for text and vectors 4 with two labels, 1 with more.
+
+    Uniform-balance labels of many classes are flat where few functions vote, and that is what says so. Test accuracy at
+    powers 1, 2 and 4, text alone: youtube 92.6, 93.2, 93.8; trec 69.4, 69.5, 67.7 (after prior matching 71.7, 70.4,
+    69.5); semeval 79.0, 79.1, 79.1. Tables at 4, 8, 16 and 32: mushroom 90.1, 90.3, 91.2, 91.1; phishing_web 73.3,
+    73.5, 73.4, 72.8; examples/phishing 87.1, 87.9, 87.8, 88.4.
+    """
+    if spec.sharpen != "auto":
+        return float(spec.sharpen)
+    if not any(feature.kind in ("text", "vector") for feature in encoder.features):
+        return 32.0
+    return 4.0 if n_labels == 2 else 1.0
+
+
+def resolve_views(encoder: Encoder, plan: NetworkPlan, slices: Sequence[str]) -> bool:
+    """Return whether text and vectors are learned apart: each view has a loss of its own, and their logits add up.
+
+    Learned together, dense vectors explain what the labeling functions got wrong before the words do. Test accuracy of
+    both together, and apart with the penalty of `resolve_steps`: youtube 90.7, 92.8; trec 68.7, 70.9; semeval 68.3,
+    82.2. It takes a network of linear maps alone.
+    """
+    kinds = {feature.kind for feature in encoder.features}
+    return {"text", "vector"} <= kinds and not plan.hidden and not plan.payloads and not slices
+
+
+def resolve_steps(spec: TrainSpec, encoder: Encoder, hidden: int, n_rows: int, *, views: bool) -> Steps:
+    """Return step size and penalties of Adagrad.
+
+    'auto' of lr is 0.125 with a torso, 0.5 without (METHODS 8.1). Measured with averaged weights, three to twenty
+    seeds, at 0.5, 0.25 and 0.125: phishing_web 73.1, 73.3, 73.6; mushroom 91.5, 91.4, 91.5; examples/phishing 88.3,
+    88.4, 88.8.
+
+    'auto' of weight_decay is 0.01 for a torso on fewer than 2,000 rows, 2e-4 otherwise, and 0.2 for linear maps of
+    vectors. Measured with averaged weights at 2e-4, 0.01 and 0.02: examples/phishing (748 labeled rows) 88.8 (worst of
+    ten seeds 87.6), 88.9 (88.1), 88.7 (87.9); on thirty other seeds 88.6 (87.1) at 2e-4 and 88.7 (87.4) at 0.01.
+    phishing_web (7,000) loses 0.7 points at 2e-3, and trec, a linear map of text, 4 at 1e-3. Vectors (views apart) at
+    0.05 and 0.2: semeval 80.4, 82.2; trec 71.2, 70.9; youtube 92.6, 92.8.
+
+    A view's logits count twice in its own loss (see `wsdb.model.heads.RowHead.views`): half the step size and four
+    times the penalty are then the same steps of the logits.
+    """
+    lr = (0.125 if hidden else 0.5) if spec.lr == "auto" else float(spec.lr)
+    if spec.weight_decay == "auto":
+        decay = 0.01 if hidden and n_rows < _SMALL else _DECAY
+        vectors = not hidden and any(feature.kind == "vector" for feature in encoder.features)
+        dense = _VECTOR_DECAY if vectors else decay
+    else:
+        decay = dense = float(spec.weight_decay)
+    return Steps(lr / 2, 4 * decay, 4 * dense) if views else Steps(lr, decay, dense)
