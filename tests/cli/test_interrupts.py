@@ -30,7 +30,8 @@ HEAVY = {
     # DuckDB looks for interrupts between vectors of 2,048 rows; one takes half a minute here
     "vector": "CREATE LF slow FOR TASK spam VOTE 'ok' WHEN levenshtein(repeat(body, 400), repeat('page 1', 400)) < 9;",
     "kernels": "".join(
-        f"CREATE LF k{at} FOR TASK spam VOTE 'ok' WHEN regexp_matches(body, '.*[0-{at % 8}].*[{at % 9}-9].*{at % 10}$');\n"
+        f"CREATE LF k{at} FOR TASK spam VOTE 'ok' WHEN "
+        f"regexp_matches(body, '.*[0-{at % 8}].*[{at % 9}-9].*{at % 10}$');\n"
         for at in range(1, 40)
     )
     + "CREATE LF slow FOR TASK spam VOTE 'ok' WHEN regexp_matches(body, '.*[3-5].*[07].*3$');",

@@ -100,7 +100,8 @@ def test_predict_answers_as_the_predictor_does_in_python_for_any_batching(db: ws
     ).fetchall()[0]
     predictor = Predictor.load(json.loads(manifest), weights)
     rows = db.sql("SELECT body, links, id FROM webpages ORDER BY id").to_arrow_table()
-    whole = predictor.predict(rows.combine_chunks().to_batches()[0])
+    found = predictor.predict(rows.combine_chunks().to_batches()[0])
+    whole = {task: scores.probabilities for task, scores in found.items()}
     query = (
         "SELECT map_values(predicted_topic_probs), predicted_fraud_probs['fraud'] "
         "FROM predict('webcorp', %s) ORDER BY id"
@@ -109,7 +110,8 @@ def test_predict_answers_as_the_predictor_does_in_python_for_any_batching(db: ws
     np.testing.assert_allclose([row[0] for row in one_scan], whole["topic"], rtol=0, atol=1e-12)
     np.testing.assert_allclose([row[1] for row in one_scan], whole["fraud"][:, 1], rtol=0, atol=1e-12)
     for size in (1, 7, 100):
-        parts = [predictor.predict(batch)["topic"] for batch in rows.slice(0, 300).combine_chunks().to_batches(size)]
+        batches = rows.slice(0, 300).combine_chunks().to_batches(size)
+        parts = [predictor.predict(batch)["topic"].probabilities for batch in batches]
         np.testing.assert_allclose(np.concatenate(parts), whole["topic"][:300], rtol=0, atol=1e-6)
     for part in ("(FROM webpages WHERE id < 3)", "(FROM webpages WHERE id = 4999)", "(FROM webpages WHERE links = 3)"):
         ids = [row[0] for row in db.execute(f"SELECT id FROM {part} ORDER BY id").fetchall()]

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
-from wsdb.core.payload import Primitive
+from wsdb.core.payload import Payload, Primitive
+from wsdb.core.slice import Slice
+from wsdb.core.source import Source
 from wsdb.core.specs import LabelModelSpec, ModelSpec
 from wsdb.core.task import Task
+from wsdb.core.transformation import TransformationFunction
 from wsdb.planner.facts import TaskFacts
 
 
@@ -307,7 +310,20 @@ class JointFit(Step):
 
 @dataclass(frozen=True, slots=True)
 class Train(Step):
-    """Train one network for the tasks of a model on the rows that its labels cover."""
+    """Train one network for the tasks of a model on the rows that its labels cover.
+
+    Attributes
+    ----------
+    features : (column, SQL type) pairs of the columns that are read as parts of the row
+    input_hash : of everything that the network depends on
+    labels : the steps that make the tasks' labels current
+    payloads : sequences, sets and singletons that are read, each after those it is made from
+    lists : (column, SQL type) pairs of the columns that payloads add to the features
+    slices : groups of rows that get capacity of their own
+    given : the columns of LABELS FROM: the task's keys, then the label; None without it
+    augment : the functions that make more rows from those of the source
+    more : the sources of further rows
+    """
 
     spec: ModelSpec
     tasks: tuple[Task, ...]
@@ -315,6 +331,17 @@ class Train(Step):
     input_hash: str
     labels: tuple[Step, ...]
     scan: Scan
+    payloads: tuple[Payload, ...] = ()
+    lists: tuple[tuple[str, str], ...] = ()
+    slices: tuple[Slice, ...] = ()
+    given: tuple[str, ...] | None = None
+    augment: tuple[TransformationFunction, ...] = ()
+    more: tuple[Source, ...] = ()
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """All columns that the network reads, with their SQL types."""
+        return (*self.features, *self.lists)
 
     @property
     def inputs(self) -> tuple[Step, ...]:
@@ -322,7 +349,17 @@ class Train(Step):
 
     @property
     def facts(self) -> tuple[tuple[str, object], ...]:
-        return (("model", self.spec.name), ("tasks", tuple(task.name for task in self.tasks)))
+        found: list[tuple[str, object]] = [("model", self.spec.name)]
+        found.append(("tasks", tuple(task.name for task in self.tasks)))
+        if self.payloads:
+            found.append(("payloads", tuple(payload.name for payload in self.payloads)))
+        if self.slices:
+            found.append(("slices", tuple(group.name for group in self.slices)))
+        if self.augment:
+            found.append(("augment", tuple(function.name for function in self.augment)))
+        if self.more:
+            found.append(("sources", tuple(source.name for source in self.more)))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

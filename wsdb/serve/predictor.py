@@ -8,13 +8,17 @@ import threading
 import uuid
 import weakref
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from wsdb.core.errors import ModelError
+from wsdb.serve.answers import answer_type, to_arrow
+from wsdb.serve.explainer import EXPLAIN, EXPLAINED, SEEN, SLICES, Explainer
 from wsdb.serve.macros import FUNCTION, RESULT
+
+if TYPE_CHECKING:
+    from wsdb.serve.served import Served
 
 MARK = "__wsdb_instance_"
 
@@ -51,31 +55,31 @@ class PredictFunction:
     def __init__(self) -> None:
         self.connections: weakref.WeakKeyDictionary[Any, tuple[type[Source], str]] = weakref.WeakKeyDictionary()
         self.rows_scored = 0
-        self._models: dict[str, Any] = {}
+        self.explainer = Explainer(self.model)
+        self._models: dict[str, Served] = {}
         self._lock = threading.Lock()
         # What DuckDB calls. The connection that registers it holds the only other reference, yet the function stays in
         # the database when that connection is closed: without this one DuckDB would call freed memory.
         self.registered = self.__call__
 
     def __call__(self, keys: pa.ChunkedArray, rows: pa.ChunkedArray) -> pa.Array:
-        """Return one list of (label, prob, probs) structs, in the model's task order, for each row."""
+        """Return for each row a list of tasks, in the model's order, each a list of (label, prob, probs) structs."""
         batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
         with self._lock:
             self.rows_scored += len(batch)
         if len(batch) == 0:
             return pa.array([], answer_type())
-        model = self.model(keys[0].as_py())
-        return answers(model.predict(batch), dict(zip(model.tasks, model.labels, strict=True)))
+        return to_arrow(self.model(keys[0].as_py()).answer(batch))
 
-    def model(self, key: str) -> Any:
+    def model(self, key: str) -> Served:
         """Return the loaded model of a key ``name@version#hash``, from memory or from the database."""
         with self._lock:
             if key not in self._models:
                 self._models[key] = self._load(key)
             return self._models[key]
 
-    def _load(self, key: str) -> Any:
-        from wsdb.model.predictor import Predictor
+    def _load(self, key: str) -> Served:
+        from wsdb.serve.served import Served
 
         name, version, mark = _parts(key)
         for connection, (engine, database) in list(self.connections.items()):
@@ -93,10 +97,10 @@ class PredictFunction:
                 )
             for manifest, weights in found:
                 if mark in ("", weights_mark(weights)):  # another database of the same process may have this name, too
-                    return Predictor.load(json.loads(manifest), weights)
+                    return Served.load(json.loads(manifest), weights)
         raise ModelError("WS510", f'model "{name}@{version}" is not stored in this database')
 
-    def put(self, key: str, model: Any) -> None:
+    def put(self, key: str, model: Served) -> None:
         """Keep a model that is loaded already, such as one trained in a transaction that is still open."""
         with self._lock:
             self._models[key] = model
@@ -129,6 +133,8 @@ def install(engine: Source) -> PredictFunction:
         mark = f"{MARK}{uuid.uuid4().hex}"
         _functions[mark] = function
         _register(engine, FUNCTION, function.registered, RESULT)
+        _register(engine, EXPLAIN, function.explainer.explained, EXPLAINED)
+        _register(engine, SEEN, function.explainer.seen, SLICES)
         _register(engine, mark, _nothing, "VARCHAR")
     function.connections[engine.con] = (type(engine), engine.database)
     return function
@@ -156,42 +162,3 @@ def _nothing() -> None:
 def installed(engine: Source) -> bool:
     """Return whether a predict function can load models through this engine's connection."""
     return any(engine.con in function.connections for function in _functions.values())
-
-
-def answer_type() -> pa.DataType:
-    """Return the Arrow type of the function's answer."""
-    one = pa.struct([("label", pa.string()), ("prob", pa.float64()), ("probs", pa.map_(pa.string(), pa.float64()))])
-    return pa.list_(one)
-
-
-def answers(probabilities: dict[str, np.ndarray], labels: dict[str, tuple[str, ...]]) -> pa.Array:
-    """Return predictions as Arrow: for each row a list with one struct for each task.
-
-    Parameters
-    ----------
-    probabilities : by task, float64 array of shape (n, k), rows sum to 1
-    labels : by task, the k labels
-    """
-    structs = [_structs(probs, labels[task]) for task, probs in probabilities.items()]
-    n_tasks, n_rows = len(structs), len(structs[0])
-    # Task-major to row-major: row i of task t stands at t * n_rows + i.
-    order = (np.arange(n_rows)[:, None] + n_rows * np.arange(n_tasks)[None, :]).ravel()
-    flat = pa.concat_arrays(structs)
-    values = flat if n_tasks == 1 else flat.take(pa.array(order))
-    return pa.ListArray.from_arrays(pa.array(np.arange(n_rows + 1) * n_tasks, pa.int32()), values)
-
-
-def _structs(probs: np.ndarray, labels: tuple[str, ...]) -> pa.StructArray:
-    n_rows, k = probs.shape
-    names = pa.array(labels, pa.string())
-    best = probs.argmax(axis=1)
-    maps = pa.MapArray.from_arrays(
-        pa.array(np.arange(n_rows + 1) * k, pa.int32()),
-        names.take(pa.array(np.tile(np.arange(k), n_rows))),
-        pa.array(np.ascontiguousarray(probs, dtype=np.float64).ravel()),
-    )
-    prob = pa.array(probs[np.arange(n_rows), best].astype(np.float64))
-    return pa.StructArray.from_arrays(
-        [names.take(pa.array(best)), prob, maps],
-        names=["label", "prob", "probs"],
-    )

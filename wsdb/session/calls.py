@@ -18,8 +18,11 @@ LABEL_FUNCTIONS = (
     "lf_errors", "lf_confusion", "label_buckets", "coverage_gaps", "sample_for_review", "label_issues", "explain_row",
     "label_model_report",
 )  # fmt: skip
-MODEL_FUNCTIONS = ("predict", "evaluate", "confusion_matrix")
-HISTORY_FUNCTIONS = ("model_versions", "training_info")
+MODEL_FUNCTIONS = (
+    "predict", "evaluate", "confusion_matrix", "roc_curve", "pr_curve", "calibration", "compare", "error_attribution",
+    "explain_predict", "slices",
+)  # fmt: skip
+HISTORY_FUNCTIONS = ("model_versions", "training_info", "feature_info", "trials")
 OTHER_FUNCTIONS = ("lineage", "wsdb_objects")
 RELATION_FUNCTIONS = (*MODEL_FUNCTIONS, "label_issues")
 """Functions with an argument that is a relation, which may be written as a bare name."""
@@ -33,6 +36,15 @@ PARAMETERS = {
     "sample_for_review": ("task", "n", "strategy", "seed"),
     "explain_row": ("task", "key"),
     "label_model_report": ("task", "split"),
+    "evaluate": ("model", "tbl", "task", "by"),
+    "confusion_matrix": ("model", "tbl", "task", "slice", "tag"),
+    "roc_curve": ("model", "tbl", "task", "label", "slice", "tag"),
+    "pr_curve": ("model", "tbl", "task", "label", "slice", "tag"),
+    "calibration": ("model", "tbl", "task", "slice", "tag"),
+    "compare": ("model", "other", "tbl", "task", "by"),
+    "error_attribution": ("model", "tbl"),
+    "explain_predict": ("model", "tbl", "top_k", "task"),
+    "slices": ("model", "tbl"),
 }
 """Parameters by place, of the functions whose arguments are checked."""
 FUNCTIONS = MATRIX_FUNCTIONS + LABEL_FUNCTIONS + MODEL_FUNCTIONS + HISTORY_FUNCTIONS + OTHER_FUNCTIONS
@@ -184,14 +196,6 @@ def _given(tokens: Sequence[Token], piece: Piece, parameters: Any) -> Any:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def named(call: Call, name: str) -> Token | None:
-    """Return the string that a call gives to a named argument, or None."""
-    for tokens in call.arguments[1:]:
-        if len(tokens) == 3 and tokens[0].text.lower() == name and tokens[1].text in (":=", "=>"):
-            return tokens[2] if tokens[2].kind in STRINGS else None
-    return None
 
 
 def rewrite(piece: Piece, found: Sequence[Call]) -> str:

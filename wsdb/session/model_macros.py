@@ -1,4 +1,10 @@
-"""The macros behind predict, evaluate and confusion_matrix: one set for each name that a model answers to.
+"""The macros behind predict and the reports on models: one set for each name that a model answers to.
+
+    predict_<name>(tbl)    the input and its predictions; a model's ancillary tasks are left out
+    outputs_<name>(tbl)    the same with all tasks, which is what reports read
+    scored_<name>()        predictions next to gold, over a relation p: see `wsdb.monitor.scored`
+    inputs_<name>(tbl)     the input with __key, __model and __input, which the functions that explain rows read
+    segments_<name>(kind)  members of slices, tags or sources, over a relation r
 
 A model answers to its name and to ``name@version``. The tasks it serves answer to theirs, with the versions of the
 model that serves them now; a model that has a task's name goes before the task.
@@ -10,12 +16,14 @@ import json
 from collections.abc import Sequence
 
 from wsdb.catalog.snapshot import CatalogSnapshot
-from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
-from wsdb.monitor.model_report import confusion_macro, evaluate_macro
-from wsdb.serve.macros import predict_macro
+from wsdb.labelmodel.spans import tag_set
+from wsdb.monitor.scored import ScoredTask, scored_select
+from wsdb.serve.macros import ServedTask, inputs_macro, predict_macro
+from wsdb.session import segments
 from wsdb.session.rooms import Rooms
 from wsdb.session.stored import macro
+from wsdb.session.training_rows import on_elements, row_keys
 
 
 def key_of(model: str, version: int, sha256: str) -> str:
@@ -64,23 +72,76 @@ def drop(rooms: Rooms, name: str) -> None:
     found = rooms.engine.rows(
         "SELECT DISTINCT function_name FROM duckdb_functions() WHERE schema_name = 'wsdb' AND database_name = ? "
         "AND regexp_matches(lower(function_name), ?)",
-        [rooms.engine.database, rf"^(predict|evaluate|confusion_matrix)_{_escaped(name.lower())}(@\d+)?$"],
+        [rooms.engine.database, rf"^(predict|outputs|scored|inputs|segments)_{_escaped(name.lower())}(@\d+)?$"],
     )
     for (function,) in found:
         rooms.engine.run(f"DROP MACRO TABLE {rooms.engine.table(function)}")
 
 
-def _store(rooms: Rooms, name: str, key: str, features: Sequence[str], served: Sequence[tuple[int, Task]]) -> None:
-    """Write the three macros of one name; `served` gives each task's place in the network's answer."""
-    places = [(task.name, place) for place, task in served]
-    tasks = [task for _, task in served]
-    predict = f"wsdb.{ident(f'predict_{name}')}"
-    rooms.engine.run(
-        f"CREATE OR REPLACE MACRO {rooms.engine.table(f'predict_{name}')}(tbl) AS TABLE "
-        + predict_macro(key, features, places)
-    )
-    macro(rooms, f"evaluate_{name}", ("tbl", "by_what"), evaluate_macro(predict, tasks))
-    macro(rooms, f"confusion_matrix_{name}", ("tbl",), confusion_macro(predict, tasks))
+def _store(rooms: Rooms, name: str, key: str, features: Sequence[str], answers: Sequence[tuple[int, Task]]) -> None:
+    """Write the macros of one name; `answers` gives each task's place in the network's answer."""
+    snapshot = rooms.catalog.definitions()
+    tasks = [task for _, task in answers]
+    served = [(place, task) for place, task in answers if task.role != "ancillary" or len(answers) == 1]
+    for what, own in (("predict", served or answers), ("outputs", answers)):
+        columns = [served_task(task, place, snapshot) for place, task in own]
+        _plain_macro(rooms, f"{what}_{name}", predict_macro(key, features, columns))
+    _plain_macro(rooms, f"inputs_{name}", inputs_macro(key, features, row_keys(tasks[0])))
+    macro(rooms, f"scored_{name}", (), scored_select(scored_tasks(tasks, snapshot)))
+    model = snapshot.find("model", key.rpartition("@")[0])
+    reach = segments.reach(snapshot, tasks, snapshot.model(model.name).source if model is not None else None)
+    segments.store_reaches(rooms, snapshot, [reach])
+    members = f"""'FROM wsdb."' || @kind@ || '{segments.members_name("", reach)}"()'"""
+    macro(rooms, f"segments_{name}", ("kind",), f"FROM query({members})")
+
+
+def _plain_macro(rooms: Rooms, name: str, select: str) -> None:
+    """Write a macro over the relation ``tbl``, which is bound where it is called."""
+    rooms.engine.run(f"CREATE OR REPLACE MACRO {rooms.engine.table(name)}(tbl) AS TABLE {select}")
+
+
+def scored_tasks(tasks: Sequence[Task], snapshot: CatalogSnapshot) -> list[ScoredTask]:
+    """Return the tasks in the order in which they build on each other, as reports score them."""
+    above = upstream(tasks, snapshot)
+    order = sorted(tasks, key=lambda task: len(above[task.name.lower()]))
+    of = {task.name.lower(): task.name for task in tasks}
+    return [
+        ScoredTask(
+            task,
+            elements=on_elements(task) and task.kind != "select",
+            step=order.index(task),
+            above=tuple(of[name] for name in sorted(above[task.name.lower()])),
+            spans=on_elements(task) and task.kind == "multiclass" and tag_set(task.labels).bio,
+        )
+        for task in tasks
+    ]
+
+
+def upstream(tasks: Sequence[Task], snapshot: CatalogSnapshot) -> dict[str, set[str]]:
+    """Return for each task, in lower case, the ones among `tasks` that it builds on, directly or through others.
+
+    A task builds on those it DEPENDS ON, on those whose labels its own IMPLY in a task graph, and on those that say
+    where it APPLIES. Of tasks that build on each other none does.
+    """
+    edges = {task.name.lower(): {name.lower() for name in task.depends_on} for task in tasks}
+    for graph in snapshot.task_graphs():
+        for rule in graph.rules:
+            if rule.verb != "excludes" and rule.task.lower() in edges:
+                edges[rule.task.lower()].add(rule.other.lower())
+    found: dict[str, set[str]] = {}
+    for name in edges:
+        seen, rest = set(), [name]
+        while rest:
+            rest = [other for one in rest for other in edges[one] if other in edges and other not in seen]
+            seen |= set(rest)
+        found[name] = seen
+    return {name: {other for other in seen if name not in found[other]} for name, seen in found.items()}
+
+
+def served_task(task: Task, place: int, snapshot: CatalogSnapshot) -> ServedTask:
+    """Return how a task's part of the network's answer becomes columns."""
+    column = snapshot.payload(task.payload).columns[0] if task.payload is not None and on_elements(task) else None
+    return ServedTask(task.name, place, task.kind, column)
 
 
 def _escaped(name: str) -> str:

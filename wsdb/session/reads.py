@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from wsdb.catalog.snapshot import CatalogSnapshot
-from wsdb.core.errors import CatalogError, DataError, ModelError, SpecError, WsdbError, did_you_mean
-from wsdb.core.span import Span
+from wsdb.core.errors import CatalogError, DataError, ModelError, SpecError, WsdbError
 from wsdb.core.sqltext import ident
 from wsdb.parser.script import Piece
 from wsdb.serve.macros import FUNCTION
 from wsdb.serve.predictor import install, installed
-from wsdb.session import arguments, run_labels
+from wsdb.session import arguments, model_arguments, run_labels
 from wsdb.session.calls import (
     FUNCTIONS,
     HISTORY_FUNCTIONS,
@@ -25,7 +24,6 @@ from wsdb.session.calls import (
     argument,
     calls,
     first_argument,
-    named,
     rewrite,
 )
 from wsdb.session.rooms import Rooms, create_functions
@@ -115,10 +113,11 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
     if call.name in HISTORY_FUNCTIONS:
         snapshot.entry("model", name, span)
     elif call.name in MODEL_FUNCTIONS:
-        check_model(name, span, snapshot)
-        check_labels(rooms, name, snapshot)
+        given = partial(argument, call, piece=piece, parameters=parameters)
+        model_arguments.check_model(name, span, snapshot)
+        model_arguments.check_labels(rooms, name, snapshot)
         if call.name != "predict":
-            check_scored(rooms, call, name.partition("@")[0], snapshot)
+            model_arguments.check(rooms, call, name, snapshot, given)
     else:
         task = snapshot.task(name, span)
         given = partial(argument, call, piece=piece, parameters=parameters)
@@ -141,77 +140,6 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
         arguments.check_row(rooms, task, given)
 
 
-def check_model(name: str, span: Span, snapshot: CatalogSnapshot) -> None:
-    """Raise unless `name` is a trained model, a task that one serves, or a version of either."""
-    plain, mark, version = name.partition("@")
-    model = snapshot.models.get(plain.lower())
-    serving = snapshot.serving.get(plain.lower())
-    if model is not None or serving is not None:
-        newest = model.version if model is not None else serving[1] if serving is not None else 0
-        if mark and not (version.isdigit() and 1 <= int(version) <= newest):
-            raise CatalogError(
-                "WS207", f'"{plain}" has no version "{version}"; its newest is {newest}', span=span, name=name
-            )
-        return
-    if snapshot.find("task", plain) is not None:
-        raise ModelError(
-            "WS501",
-            f'task "{plain}" has no model yet',
-            span=span,
-            hint=f"CREATE MODEL m FOR TASK {plain} FROM … FEATURES (…) trains one",
-        )
-    known = [*snapshot.names("model"), *snapshot.names("task")]
-    raise CatalogError(
-        "WS201", f'there is no model and no task "{plain}"', span=span, hint=did_you_mean(plain, known), name=name
-    )
-
-
-def check_labels(rooms: Rooms, name: str, snapshot: CatalogSnapshot) -> None:
-    """Say where a model was trained on other labels than its task has now."""
-    plain, _, version = name.partition("@")
-    served = snapshot.serving.get(plain.lower())
-    model = plain if plain.lower() in snapshot.models else served[0] if served is not None else plain
-    rows = rooms.engine.rows(
-        f"SELECT version, manifest->'$.tasks' FROM {rooms.engine.table('model_versions')} "
-        "WHERE lower(model) = ? AND (? = '' OR version = TRY_CAST(? AS INTEGER)) ORDER BY version DESC LIMIT 1",
-        [model.lower(), version, version],
-    )
-    for number, tasks in rows:
-        for trained in json.loads(tasks):
-            found = snapshot.find("task", trained["name"])
-            if found is not None and tuple(trained["labels"]) != snapshot.task(found.name).labels:
-                rooms.notice(
-                    f"model {model}@{number} was trained when task {found.name} had the labels "
-                    f"({', '.join(trained['labels'][:8])}); they have changed: REFRESH MODEL {model}"
-                )
-
-
-def check_scored(rooms: Rooms, call: Call, name: str, snapshot: CatalogSnapshot) -> None:
-    """Say which tasks of a model cannot be scored for want of gold.
-
-    Raises
-    ------
-    CatalogError
-        WS201 where ``task :=`` names a task the model does not have.
-    """
-    model = snapshot.find("model", name)
-    tasks = [task for task, _ in snapshot.model(name).tasks] if model is not None else [snapshot.task(name).name]
-    wanted = named(call, "task")
-    if wanted is not None:
-        tasks = [task for task in tasks if task.lower() == wanted.text.lower()] or tasks
-        if tasks[0].lower() != wanted.text.lower():
-            raise CatalogError(
-                "WS201",
-                f'"{name}" has no task "{wanted.text}"; it has {", ".join(tasks)}',
-                span=Span(call.span.text, wanted.start, wanted.end, call.span.file),
-                hint=did_you_mean(wanted.text, tasks),
-                name=wanted.text,
-            )
-    for task in tasks:
-        if snapshot.find("task", task) is not None and snapshot.task(task).gold is None:
-            rooms.notice(f"{call.name}: task {task} has no GOLD to compare with")
-
-
 def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:
     """Return DuckDB's error about a call in wsdb's words, or None where it has none better."""
     text = str(error)
@@ -225,14 +153,20 @@ def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:
             hint=f"select it, or alias another column AS {ident(column)}",
             column=column,
         )
-    if call is not None and 'Values list "p" does not have a column named "' in text:
-        column = text.split('does not have a column named "')[1].split('"')[0]
+    key = re.search(r'(?:Values list|Table) "(?:p|r|e|__wsdb_row)" does not have a column named "([^"]*)"', text)
+    if call is not None and key is not None:
         return ModelError(
             "WS502",
-            f'{call.name} needs column "{column}", the key by which gold is found, and its input does not have it',
+            f'{call.name} needs column "{key[1]}", the key by which gold is found, and its input does not have it',
             span=call.span,
             hint="select the task's key too",
-            column=column,
+            column=key[1],
+        )
+    if call is not None and "empty set of columns" in text:
+        return SpecError(
+            "WS312",
+            f"{call.name}: by names neither slice, tag, source, split nor a column of the input",
+            span=call.span,
         )
     if "[WS" in text and found:
         place = text.index("[WS")

@@ -133,6 +133,9 @@ def store_rows(rooms: Rooms, task: Task, pack: Pack, keyed: KeyedVotes, fitted: 
     flat = pa.array(np.ascontiguousarray(fitted.probabilities).ravel())
     lists = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, k), pa.int32()), flat)
     table = table.append_column("probs", lists)
+    if task.kind == "bitvector":
+        known = pa.array((fitted.labels >= 0).ravel())
+        table = table.append_column("known", pa.ListArray.from_arrays(lists.offsets, known))
     table = table.append_column("n_votes", pa.array(votes, pa.int32()))
     table = table.append_column("n_conflicts", pa.array(np.where(covered, wrong, 0), pa.int32()))
     rooms.engine.store(f"posterior_{task.name}", table.append_column("covered", pa.array(covered)))
@@ -159,12 +162,15 @@ def store_row_views(rooms: Rooms, task: Task) -> None:
         f"FROM {stored}",
     )
     # Where a task may not apply, the probabilities of its labels sum to less than 1; it is trained on where it does.
+    # Those of a bitvector are about one label each; without a vote nothing is known of it, where others are voted on.
+    probs = "list_transform(l.probs, lambda p: p / list_sum(l.probs))"
+    if task.kind == "bitvector":
+        probs = "list_transform(l.probs, lambda p, i: CASE WHEN l.known[i] OR NOT l.covered THEN p END)"
     view(
         rooms,
         f"training_{task.name}",
-        f"SELECT {idents(task.keys, 'l.')}, list_transform(l.probs, lambda p: p / list_sum(l.probs)) AS probs, "
-        f"l.covered AND l.label IS NOT NULL AS covered, r.split FROM {stored} AS l "
-        f"JOIN wsdb.{ident('rows_' + task.name)} AS r USING ({idents(task.keys)})",
+        f"SELECT {idents(task.keys, 'l.')}, {probs} AS probs, l.covered AND l.label IS NOT NULL AS covered, r.split "
+        f"FROM {stored} AS l JOIN wsdb.{ident('rows_' + task.name)} AS r USING ({idents(task.keys)})",
     )
     store_spans(rooms, task)
 

@@ -20,6 +20,7 @@ from wsdb.session import reads
 from wsdb.session.calls import calls, may_call
 from wsdb.session.executors import execute
 from wsdb.session.frames import call_as
+from wsdb.session.model_handle import Model, stored_version
 from wsdb.session.rooms import Result, Rooms
 
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -197,6 +198,21 @@ class Session:
         if piece.ours:
             return self._show(self._execute(piece), True, frame)
         return self._pass(piece, None, True, frame, {})
+
+    def model(self, name: str) -> Model:
+        """Return a trained model: its network as a torch module, its labels, definition and scores.
+
+        Parameters
+        ----------
+        name : of the model, for its newest version, or ``name@version``
+
+        Raises
+        ------
+        CatalogError
+            WS201 where there is no such model, WS207 where it has no such version.
+        """
+        snapshot = self._rooms.catalog.snapshot()
+        return Model(self.sql, stored_version(self._rooms, name, snapshot), snapshot.model(name.partition("@")[0]))
 
     def cursor(self) -> Session:
         """Return a session on a new connection to the same database, for another thread."""

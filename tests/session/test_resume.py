@@ -1,0 +1,67 @@
+"""A training run that was killed goes on from its last checkpoint, when asked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import wsdb
+from wsdb.core.progress import Progress
+
+pytest.importorskip("torch")
+
+SET_UP = """
+CREATE TABLE mails AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN 'win money ' ELSE 'see you at ' END || i AS body
+FROM range(400) t(i);
+CREATE TASK spam ON mails KEY (id) TYPE BINARY ('ham', 'spam');
+CREATE LF money FOR TASK spam VOTE 'spam' WHEN body LIKE '%money%';
+CREATE LF see FOR TASK spam VOTE 'ham' WHEN body LIKE '%see%';
+"""
+TRAIN = "CREATE MODEL m FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 5, early_stop = false, resume = true)"
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+def weights(file: Path) -> bytes:
+    with wsdb.connect(file) as db:
+        return bytes(db.execute("SELECT bytes FROM wsdb.tensors").fetchall()[0][0])
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.duckdb", tmp_path / "cut.duckdb"
+    seen: list[str] = []
+    with wsdb.connect(whole) as db:
+        db.execute(SET_UP)
+    shutil.copy(whole, cut)
+    with wsdb.connect(whole) as db:
+        db.execute(TRAIN)
+    assert not Path(f"{whole}.training").exists()
+
+    def kill(progress: Progress) -> None:
+        if "epoch 3" in str(progress):
+            raise Killed
+
+    with wsdb.connect(cut) as db:
+        db.on_progress = kill
+        with pytest.raises(Killed):
+            db.execute(TRAIN)
+        assert db.execute("SELECT count(*) FROM wsdb.models").fetchall() == [(0,)]
+    assert Path(f"{cut}.training").exists()
+    with wsdb.connect(cut) as db:
+        db.on_progress = lambda progress: seen.append(str(progress))
+        db.execute(TRAIN)
+    assert not any("epoch 1," in text or "epoch 2," in text for text in seen)
+    assert any("epoch 5," in text for text in seen)
+    assert not Path(f"{cut}.training").exists()
+    assert weights(cut) == weights(whole)
+
+
+def test_a_database_in_memory_has_no_checkpoints() -> None:
+    with wsdb.connect() as db:
+        db.execute(SET_UP)
+        db.execute(TRAIN)
+        assert db.execute("SELECT count(*) FROM wsdb.models").fetchall() == [(1,)]

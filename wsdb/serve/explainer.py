@@ -1,0 +1,72 @@
+"""The scalar functions that explain rows: what speaks for a prediction, and which slices a network sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from wsdb.serve.served import Served
+
+EXPLAIN = "wsdb_explain_needs_a_python_session_with_wsdb_attached"
+EXPLAINED = "STRUCT(task VARCHAR, label VARCHAR, feature VARCHAR, attribution DOUBLE)[]"
+SEEN = "wsdb_slices_needs_a_python_session_with_wsdb_attached"
+SLICES = "STRUCT(slice VARCHAR, prob DOUBLE)[]"
+
+
+class Explainer:
+    """The functions of one database instance.
+
+    Parameters
+    ----------
+    model : returns the loaded model of a key
+    """
+
+    def __init__(self, model: Callable[[str], Served]) -> None:
+        self.model = model
+        self.explained, self.seen = self.explain, self.see  # DuckDB keeps no reference that outlives a connection
+
+    def explain(self, keys: pa.ChunkedArray, tasks: pa.ChunkedArray, tops: pa.ChunkedArray, rows: Any) -> pa.Array:
+        """Return for each row a list of (task, label, feature, attribution), by task.
+
+        Parameters
+        ----------
+        keys : the model version, the same in every row
+        tasks : the task, or NULL for all that label rows
+        tops : how many attributions of each task, or NULL for all
+        """
+        from wsdb.model.attribution import attribute, explained
+
+        kind = pa.list_(
+            pa.struct(
+                [("task", pa.string()), ("label", pa.string()), ("feature", pa.string()), ("attribution", pa.float64())]
+            )
+        )
+        batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+        if len(batch) == 0:
+            return pa.array([], kind)
+        predictor = self.model(keys[0].as_py()).predictor
+        wanted, top = tasks[0].as_py(), tops[0].as_py()
+        names = [name for name in explained(predictor) if wanted is None or name.lower() == wanted.lower()]
+        found: list[list[dict[str, Any]]] = [[] for _ in range(len(batch))]
+        for name in names:
+            answer = attribute(predictor, batch, name, top)
+            for row, (label, parts) in enumerate(zip(answer.labels, answer.rows, strict=True)):
+                found[row] += [
+                    {"task": name, "label": label, "feature": feature, "attribution": value} for feature, value in parts
+                ]
+        return pa.array(found, kind)
+
+    def see(self, keys: pa.ChunkedArray, rows: Any) -> pa.Array:
+        """Return for each row a list of (slice, probability of membership); empty where the network knows no slices."""
+        kind = pa.list_(pa.struct([("slice", pa.string()), ("prob", pa.float64())]))
+        batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+        if len(batch) == 0:
+            return pa.array([], kind)
+        predictor = self.model(keys[0].as_py()).predictor
+        names = predictor.slices
+        probs = predictor.slice_members(batch).tolist()
+        return pa.array(
+            [[{"slice": name, "prob": p} for name, p in zip(names, row, strict=True)] for row in probs], kind
+        )

@@ -1,0 +1,262 @@
+"""What a model reads: its definition with every name resolved, its columns, its payloads, and no gold by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from wsdb.catalog.check import check_references
+from wsdb.catalog.snapshot import CatalogSnapshot
+from wsdb.core.errors import SpecError, WsdbError, did_you_mean
+from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteTogether, VoteWhen
+from wsdb.core.payload import Payload
+from wsdb.core.rowsql import gold_is_own
+from wsdb.core.specs import ModelSpec
+from wsdb.core.task import Task
+from wsdb.parser.statements import Statement
+from wsdb.planner.facts import LFFacts, TaskFacts
+from wsdb.session.rooms import Rooms
+from wsdb.session.training_rows import row_keys
+
+
+def resolve(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot, at: Statement) -> ModelSpec:
+    """Return the spec with its names and options as they are spelled, and every option with its effective value.
+
+    Raises
+    ------
+    CatalogError
+        WS201 for something that does not exist.
+    SpecError
+        WS307 for an option that does not exist or cannot have its value; WS316 for LABELS FROM with several tasks.
+    """
+    spec = check_references(snapshot.expanded(spec, at), snapshot, at)
+    if spec.labels_sql is not None and len(spec.tasks) > 1:
+        raise SpecError(
+            "WS316",
+            "LABELS FROM gives the labels of one task; this model has several",
+            span=at.spans.get("labels query"),
+        )
+    try:
+        return replace(spec, options=effective_options(dict(spec.options)))
+    except WsdbError as error:
+        raise error.at(at.spans.get(f"option {error.data.get('option')}", at.span)) from None
+
+
+def effective_options(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return every training option with its value, checked and sorted by name."""
+    from wsdb.model.spec import OPTIONS, train_spec
+
+    spec = train_spec(dict(given))
+    return tuple((name, getattr(spec, name)) for name in sorted(OPTIONS))
+
+
+def model_payloads(spec: ModelSpec, tasks: Sequence[Task], snapshot: CatalogSnapshot) -> tuple[Payload, ...]:
+    """Return the payloads of a model, each once and after those it reads.
+
+    They are those that PAYLOADS names, those whose elements its tasks label, and what these are made from.
+    """
+    found: dict[str, Payload] = {}
+
+    def add(name: str) -> None:
+        if name.lower() in found:
+            return
+        payload = snapshot.payload(name)
+        for other in (*payload.from_payloads, *((payload.spans.payload,) if payload.spans is not None else ())):
+            add(other)
+        found[name.lower()] = payload
+
+    for name in (*spec.payloads, *(task.payload for task in tasks if task.payload is not None)):
+        add(name)
+    return tuple(found.values())
+
+
+Columns = tuple[tuple[str, str], ...]
+
+
+def model_columns(
+    rooms: Rooms,
+    spec: ModelSpec,
+    tasks: Sequence[Task],
+    payloads: Sequence[Payload],
+    snapshot: CatalogSnapshot,
+    at: Statement | None,
+) -> tuple[Columns, Columns]:
+    """Return the (name, SQL type) pairs of the features, and of the lists that payloads are made of.
+
+    Raises
+    ------
+    SpecError
+        WS312 for a column the source does not have; WS317 where no column is left.
+    """
+    columns = rooms.engine.columns(spec.source, at, f'model "{spec.name}"')
+    whole = [name for payload in payloads if payload.shape == "singleton" for name in payload.columns]
+    parts = [name for payload in payloads if payload.shape != "singleton" for name in payload.columns]
+    known = {name.lower() for name, _ in columns}
+    parts += [
+        payload.spans.column
+        for payload in payloads
+        if payload.spans is not None and payload.spans.column.lower() in known
+    ]
+    wanted = [column for name in spec.feature_sets for column in snapshot.feature_set(name).columns]
+    if spec.columns == ("*",):
+        left_out = _not_features(spec, tasks) | {name.lower() for name in (*spec.excluded, *parts)}
+        wanted += [name for name, _ in columns if name.lower() not in left_out]
+    else:
+        wanted += spec.columns
+    _check_columns(spec, columns, (*wanted, *whole, *parts, *spec.excluded), at)
+    features = _pairs(columns, (*wanted, *whole))
+    lists = _pairs(columns, [name for name in parts if name.lower() not in {known.lower() for known, _ in features}])
+    if not features and not lists:
+        raise SpecError("WS317", f'model "{spec.name}" has no feature column left', span=at.span if at else None)
+    return features, lists
+
+
+def _not_features(spec: ModelSpec, tasks: Sequence[Task]) -> set[str]:
+    """Return the columns, in lower case, that FEATURES (*) leaves out: keys, split and gold."""
+    found = {key.lower() for task in tasks for key in task.keys}
+    for task in tasks:
+        if task.split is not None and not task.split.shares:
+            found.add(task.split.column.lower())
+        if task.gold is not None and task.gold.relation.lower() in (spec.source.lower(), task.relation.lower()):
+            found.add(task.gold.column.lower())
+    return found
+
+
+def _pairs(columns: Sequence[tuple[str, str]], wanted: Sequence[str]) -> Columns:
+    of = {name.lower(): (name, kind) for name, kind in columns}
+    return tuple({name.lower(): of[name.lower()] for name in wanted}.values())
+
+
+def _check_columns(
+    spec: ModelSpec, columns: Sequence[tuple[str, str]], wanted: Sequence[str], at: Statement | None
+) -> None:
+    known = {name.lower() for name, _ in columns}
+    for name in wanted:
+        if name.lower() not in known:
+            raise SpecError(
+                "WS312",
+                f'relation {spec.source} has no column "{name}"',
+                span=at.at_name("column", name) if at is not None else None,
+                hint=did_you_mean(name, (column for column, _ in columns)),
+            )
+
+
+def source_keys(rooms: Rooms, spec: ModelSpec, tasks: Sequence[Task], at: Statement | None) -> tuple[str, ...]:
+    """Return the key columns of all tasks that the source has to have, each once.
+
+    Raises
+    ------
+    SpecError
+        WS312 where it has not.
+    """
+    known = {name.lower() for name, _ in rooms.engine.columns(spec.source, at, f'model "{spec.name}"')}
+    keys: dict[str, None] = {}
+    for task in tasks:
+        for key in row_keys(task):
+            if key.lower() not in known:
+                raise SpecError(
+                    "WS312",
+                    f'relation {spec.source} has no column "{key}", the key of task "{task.name}"',
+                    span=at.at("relation") if at is not None else None,
+                )
+            keys[key] = None
+    return tuple(keys)
+
+
+def label_columns(rooms: Rooms, spec: ModelSpec, task: Task, at: Statement | None) -> tuple[str, ...]:
+    """Return the columns of LABELS FROM: the task's keys, then the label.
+
+    Raises
+    ------
+    SpecError
+        WS313 where the query does not return the keys and one more column: of strings, of a bitvector lists of them.
+    """
+    span = at.spans.get("labels query") if at is not None else None
+    columns = rooms.engine.describe(spec.labels_sql or "", span, f'LABELS FROM of model "{spec.name}"')
+    names = {name.lower(): name for name, _ in columns}
+    rest = [(name, kind) for name, kind in columns if name.lower() not in {key.lower() for key in task.keys}]
+    if any(key.lower() not in names for key in task.keys) or len(rest) != 1:
+        raise SpecError(
+            "WS313",
+            f"LABELS FROM returns ({', '.join(names.values())}); it must return {', '.join(task.keys)} and a label",
+            span=span,
+        )
+    label, kind = rest[0]
+    if task.kind == "bitvector":
+        if not (kind.endswith("[]") and kind.startswith(("VARCHAR", "ENUM"))):
+            raise SpecError(
+                "WS313",
+                f'LABELS FROM: column "{label}" is {kind}; labels of a bitvector are a list of strings',
+                span=span,
+            )
+    elif not kind.startswith(("VARCHAR", "ENUM")) or kind.endswith("[]"):
+        raise SpecError("WS313", f'LABELS FROM: column "{label}" is {kind}; labels are strings', span=span)
+    return (*(names[key.lower()] for key in task.keys), label)
+
+
+def refuse_gold(
+    rooms: Rooms,
+    spec: ModelSpec,
+    tasks: Sequence[Task],
+    columns: Columns,
+    lfs: Mapping[str, Sequence[LabelingFunction]],
+    facts: Mapping[str, TaskFacts],
+    at: Statement | None,
+) -> None:
+    """Raise where gold labels reach training unasked: as a column that the model reads, or by a labeling function.
+
+    Labels that LABELS FROM takes from gold are asked for; a notice says what was trained on them.
+
+    Parameters
+    ----------
+    lfs, facts : by task, its labeling functions and what they read; empty with LABELS FROM
+
+    Raises
+    ------
+    SpecError
+        WS361 with what reads them.
+    """
+    if dict(spec.options).get("allow_gold"):
+        return
+    span = at.at("task") if at is not None else None
+    hint = "WITH (allow_gold = true) trains on it all the same"
+    for task in tasks:
+        if task.gold is None:
+            continue
+        column, relation = task.gold.column, task.gold.relation
+        held = relation.lower() in (spec.source.lower(), task.relation.lower())
+        if held and column.lower() in {name.lower() for name, _ in columns}:
+            raise SpecError(
+                "WS361", f'feature "{column}" holds the gold labels of task "{task.name}"', span=span, hint=hint
+            )
+        if spec.labels_sql is not None and relation in rooms.engine.relations_of(spec.labels_sql):
+            rooms.notice(f"model {spec.name}: LABELS FROM reads {relation}, the gold of task {task.name}")
+        for lf in lfs.get(task.name, ()):
+            if lf.enabled and _reads_gold(rooms, lf, task, facts[task.name].lfs[lf.name]):
+                raise SpecError(
+                    "WS361",
+                    f'labeling function "{lf.name}" reads {relation}, the gold of task "{task.name}"',
+                    span=span,
+                    hint=hint,
+                )
+
+
+def _reads_gold(rooms: Rooms, lf: LabelingFunction, task: Task, facts: LFFacts) -> bool:
+    """Return whether the SQL of a labeling function names a task's gold: its relation, or its column of the task's own.
+
+    Gold that is a query has no name, and what Python reads is not known.
+    """
+    gold = task.gold
+    if gold is None or gold.is_query or isinstance(lf.body, Python):
+        return False
+    if gold_is_own(task):
+        return gold.column.lower() in (name.lower() for name in facts.reads)
+    match lf.body:
+        case Select(sql):
+            query = sql
+        case Votes(relation=relation):
+            query = f"SELECT * FROM {relation}"
+        case VoteWhen(_, sql) | VoteTogether(_, sql) | Expression(sql):
+            query = f"SELECT (\n{sql}\n) FROM {task.relation}"
+    return gold.relation.lower() in (name.lower() for name in rooms.engine.relations_of(query))

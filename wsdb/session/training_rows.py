@@ -1,0 +1,123 @@
+"""The SELECT that feeds training: features, and for each task the labels of train rows and the gold of dev rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wsdb.core.payload import POS
+from wsdb.core.sqltext import ident, idents, literals
+from wsdb.core.task import Task
+from wsdb.planner.steps import Train
+from wsdb.session.rooms import Rooms
+
+ROWS = "__rows"
+
+
+def on_elements(task: Task) -> bool:
+    """Return whether a task labels the elements of a payload, whose rows its keys number."""
+    return task.payload is not None and task.keys[-1].lower() == POS
+
+
+def row_keys(task: Task) -> tuple[str, ...]:
+    """Return the columns that identify the row which a task labels, or whose elements it labels."""
+    return task.keys[:-1] if on_elements(task) else task.keys
+
+
+def training_query(rooms: Rooms, step: Train, *, uncovered: str, relation: str | None = None) -> str:
+    """Return the SELECT of training rows: each row of the model's source once.
+
+    Its columns are ``__key``; the features and the columns of payloads; for each task ``__p_<task>``, the probabilities
+    of its labels in rows of the split train, and ``__g_<task>``, one-hot gold in rows of the split dev, where the task
+    has gold; for each slice ``__s_<slice>``, whether the row is a member. A task on elements has a list of those, as
+    long as the payload's, with NULL for an element without a label. Labels of a bitvector are numbers of their own,
+    NULL where nothing is known of one. Rows of the split test have neither.
+
+    Parameters
+    ----------
+    uncovered : ``drop``, or ``prior`` where rows that no source labels are taught the prior
+    relation : what to read in place of the model's source: rows with its columns, made from its rows
+    """
+    joins: list[str] = []
+    outputs = [f"concat_ws(chr(31), {idents(row_keys(step.tasks[0]), f'{ROWS}.')}) AS __key"]
+    outputs += [f"{ROWS}.{ident(name)}" for name, _ in step.columns]
+
+    def join(select: str, keys: Sequence[str], alias: str) -> None:
+        on = " AND ".join(f"{ROWS}.{ident(key)} = {alias}.{ident(key)}" for key in keys)
+        joins.append(f"LEFT JOIN ({select}) AS {alias} ON {on}")
+
+    for at, task in enumerate(step.tasks):
+        join(labels_select(rooms, step, task, uncovered=uncovered), row_keys(task), f"__t{at}")
+        outputs.append(f"__t{at}.probs AS {ident(f'__p_{task.name}')}")
+        if task.gold is not None:
+            join(gold_select(rooms, task), row_keys(task), f"__g{at}")
+            outputs.append(f"__g{at}.probs AS {ident(f'__g_{task.name}')}")
+    for at, group in enumerate(step.slices):
+        join(f"FROM {rooms.engine.table(group.stored)}", group.keys, f"__s{at}")
+        outputs.append(f"__s{at}.{ident(group.keys[0])} IS NOT NULL AS {ident(f'__s_{group.name}')}")
+    return f"SELECT {', '.join(outputs)} FROM {relation or step.spec.source} AS {ROWS} " + " ".join(joins)
+
+
+def labels_select(rooms: Rooms, step: Train, task: Task, *, uncovered: str) -> str:
+    """Return the SELECT of row keys and ``probs``, the training labels of rows of the split train."""
+    if step.given is not None:
+        return _regrouped(_given_labels(rooms, step, task), task)
+    used = "split IS NOT DISTINCT FROM 'train'" + ("" if uncovered == "prior" else " AND covered")
+    table = rooms.engine.table(f"training_{task.name}")
+    return _regrouped(f"SELECT {idents(task.keys)}, CASE WHEN {used} THEN probs END AS probs FROM {table}", task)
+
+
+def gold_select(rooms: Rooms, task: Task) -> str:
+    """Return the SELECT of row keys and ``probs``, one-hot gold of rows of the split dev; other rows have NULL."""
+    table = rooms.engine.table(f"rows_{task.name}")
+    gold, known = "gold", "gold IS NOT NULL"
+    if task.kind == "bitvector":  # its gold is a list as a string, or one label
+        gold = "coalesce(TRY_CAST(gold AS VARCHAR[]), [gold])"
+    if task.kind == "select":  # the other elements of a row are not the one that is picked
+        known = f"(bool_or(gold = 'yes') OVER (PARTITION BY {idents(row_keys(task))}))"
+        gold = "coalesce(gold, 'no')"
+    dev = f"CASE WHEN split IS NOT DISTINCT FROM 'dev' AND {known} THEN {hot(task, gold)} END"
+    return _regrouped(f"SELECT {idents(task.keys)}, {dev} AS probs FROM {table}", task)
+
+
+def _regrouped(select: str, task: Task) -> str:
+    """Return a SELECT of keys and ``probs`` with a row for each row of the relation: elements become lists."""
+    if not on_elements(task):
+        return select
+    keys = idents(row_keys(task))
+    lists = f"CASE WHEN bool_or(probs IS NOT NULL) THEN list(probs ORDER BY {POS}) END"
+    return f"SELECT {keys}, {lists} AS probs FROM ({select}) GROUP BY {keys}"
+
+
+def hot(task: Task, label: str) -> str:
+    """Return SQL of a label as one number for each label of the task; NULL where it is none of them.
+
+    Of a bitvector the label is a list of labels.
+    """
+    names = f"[{literals(task.labels)}]"
+    if task.kind == "bitvector":
+        return f"list_transform({names}, lambda __l: CAST(list_contains({label}, __l) AS DOUBLE))"
+    hot = f"list_transform({names}, lambda __l: CAST(__l = {label} AS DOUBLE))"
+    return f"CASE WHEN list_contains({names}, {label}) THEN {hot} END"
+
+
+def _given_labels(rooms: Rooms, step: Train, task: Task) -> str:
+    """Return the SELECT of keys and one-hot probabilities from LABELS FROM, rows of the split train only."""
+    assert step.given is not None
+    *own, label = step.given
+    of = list(zip(own, task.keys, strict=True))
+    on = " AND ".join(f"g.{ident(name)} = r.{ident(key)}" for name, key in of)
+    text = f"g.{ident(label)}"
+    names = f"[{literals(task.labels)}]"
+    if task.kind == "bitvector":
+        strange = f"list_filter({text}, lambda __l: NOT list_contains({names}, __l))"
+        wrong, shown = f"len({strange}) > 0", f"{strange}[1]"
+    else:
+        text = f"CAST({text} AS VARCHAR)"
+        wrong, shown = f"NOT list_contains({names}, {text})", text
+    unknown = f"error('[WS403] LABELS FROM gives the label ''' || {shown} || ''', which task {task.name} has not')"
+    probs = f"CASE WHEN {text} IS NULL THEN NULL WHEN {wrong} THEN {unknown} ELSE {hot(task, text)} END"
+    train = f"r.split IS NOT DISTINCT FROM 'train' AND g.{ident(own[0])} IS NOT NULL"
+    return (
+        f"SELECT {idents(task.keys, 'r.')}, CASE WHEN {train} THEN {probs} END AS probs "
+        f"FROM {rooms.engine.table(f'rows_{task.name}')} AS r LEFT JOIN (\n{step.spec.labels_sql}\n) AS g ON {on}"
+    )
