@@ -136,17 +136,61 @@ FROM query(CASE WHEN tbl LIKE '(%'
     THEN format('WITH __wsdb_source AS {} FROM @home@."predict_{}"(''__wsdb_source'')', tbl, replace(task, '"', '""'))
     ELSE format('FROM @home@."predict_{}"(''{}'')', replace(task, '"', '""'), replace(tbl, '''', '''''')) END);
 
--- The scores of a model on the gold rows of tbl, one row a task and segment; by := 'split' makes the splits segments.
+-- The scores of a model on the rows of tbl that have gold, one row a task and segment. by makes segments of the slices,
+-- the tags, the sources (with all, and (none) for rows in none), the splits, or the values of a column of tbl. precision,
+-- recall and f1 are those of the second label of a BINARY task, of the elements picked by a SELECT task, and of other tasks
+-- the mean over the labels that occur; micro_f1 sums over labels instead. A BITVECTOR is right where all its labels are.
+-- The tasks of SEQUENCE and SET payloads are scored by element, span_f1 by whole spans. auc and brier of a BINARY task are
+-- those of its second label; brier of others is summed over labels. ece is the calibration error over ten bins of equal
+-- counts. _low and _high are 95 % intervals: Wilson, of means over labels with the effective number of the delta method.
 CREATE OR REPLACE @macro@ @here@evaluate(model, tbl, task := NULL, "by" := NULL) AS TABLE
-FROM query(format('SELECT * FROM @home@."evaluate_{}"(''{}'', {}) WHERE {}', replace(model, '"', '""'),
-    replace(tbl, '''', ''''''), coalesce('''' || replace("by", '''', '''''') || '''', 'NULL'),
-    coalesce(format('lower(task) = lower(''{}'')', replace(task, '''', '''''')), 'true')));
+FROM query(@body:evaluate@);
 
--- How often each gold label is predicted as each label, by task, on the gold rows of tbl.
-CREATE OR REPLACE @macro@ @here@confusion_matrix(model, tbl, task := NULL) AS TABLE
-FROM query(format('SELECT * FROM @home@."confusion_matrix_{}"(''{}'') WHERE {}', replace(model, '"', '""'),
-    replace(tbl, '''', ''''''),
-    coalesce(format('lower(task) = lower(''{}'')', replace(task, '''', '''''')), 'true')));
+-- How often each gold label is predicted as each label, by task, on the gold rows of tbl, or those of a slice or tag. Of a
+-- BITVECTOR each label is a matrix of its own, against not <label>; of a SELECT task labels are positions, or (none).
+CREATE OR REPLACE @macro@ @here@confusion_matrix(model, tbl, task := NULL, slice := NULL, tag := NULL) AS TABLE
+FROM query(@body:confusion_matrix@);
+
+-- The ROC curve of a label against all others: at each threshold the shares of rows without it and with it that are at
+-- least so likely to have it. Of a BINARY task the label is the second one, of others each, or the one asked for.
+CREATE OR REPLACE @macro@ @here@roc_curve(model, tbl, task := NULL, label := NULL, slice := NULL, tag := NULL) AS TABLE
+FROM query(@body:roc_curve@);
+
+-- The precision and recall of a label at each threshold of its probability; labels are chosen as in roc_curve.
+CREATE OR REPLACE @macro@ @here@pr_curve(model, tbl, task := NULL, label := NULL, slice := NULL, tag := NULL) AS TABLE
+FROM query(@body:pr_curve@);
+
+-- How sure predictions are and how often they are right, in ten bins of equal counts by the probability of the predicted
+-- label (equal probabilities share a bin): n, low and high of the bin, confidence (its mean probability), accuracy with
+-- its 95 % interval (Wilson). ece, brier and log_loss are the whole task's, on each of its rows.
+CREATE OR REPLACE @macro@ @here@calibration(model, tbl, task := NULL, slice := NULL, tag := NULL) AS TABLE
+FROM query(@body:calibration@);
+
+-- Two models, or versions of one, on the same rows; a is the first. n rows have gold; delta is accuracy_b - accuracy_a with
+-- its 95 % interval (Agresti and Min 2005), p_value the exact McNemar test (mid-p) of the rows that b fixed and those it
+-- has broken. error_reduction is the errors of a over those of b. Of all n_rows rows, churn is the share whose prediction
+-- differs. Segments are as in evaluate.
+CREATE OR REPLACE @macro@ @here@compare(model, other, tbl, task := NULL, "by" := NULL) AS TABLE
+FROM query(@body:compare@);
+
+-- Which task is at fault: for each row with gold, by its key, the first task whose prediction is wrong in the order in
+-- which tasks build on each other (DEPENDS ON and task graphs), or NULL; chain is that task and the wrong ones that build
+-- on it, wrong all that are wrong; gold and predicted are those of the first one.
+CREATE OR REPLACE @macro@ @here@error_attribution(model, tbl) AS TABLE
+FROM query(@body:error_attribution@);
+
+-- What speaks for the predicted label of each row, by task: the top_k features with the largest attributions (all of them
+-- with top_k := NULL). The attributions of a row sum to the logit of its label minus that of a row of NULLs. A column's part
+-- is its Shapley value over two orders of the columns, which is its exact contribution in a network without a hidden layer;
+-- a text column's is shared among its words and n-grams, those that are hashed alike joined by |. Tasks on the elements of
+-- a payload are left out.
+CREATE OR REPLACE @macro@ @here@explain_predict(model, tbl, top_k := 5, task := NULL) AS TABLE
+FROM query(@body:explain_predict@);
+
+-- The rows of tbl, by key, and the slices of the model's relations: member says what the slice's definition says, p_member
+-- is the network's own estimate, for models trained with SLICES, and NULL for others.
+CREATE OR REPLACE @macro@ @here@slices(model, tbl) AS TABLE
+FROM query(@body:slices@);
 
 -- The versions of a model, newest first.
 CREATE OR REPLACE @macro@ @here@model_versions(model) AS TABLE
@@ -159,6 +203,16 @@ FROM query(format('SELECT v.version, v.tasks, v.features, list_sort((SELECT list
 CREATE OR REPLACE @macro@ @here@training_info(model) AS TABLE
 FROM query(format('SELECT version, epoch, task, split, loss, seconds FROM @home@.training '
     || 'WHERE lower(model) = lower(''{}'') ORDER BY version, epoch, task, split', replace(model, '''', '''''')));
+
+-- The inputs of each version of a model: column (of a payload's elements, the field), payload (NULL is the row), type, kind
+-- (text, category, number, …), n_slots (the n-grams, tokens, values or bins that are told apart) and statistics as JSON.
+CREATE OR REPLACE @macro@ @here@feature_info(model) AS TABLE
+FROM query(@body:feature_info@);
+
+-- The networks that the search of a model has tried: options, the score on dev (higher is better) and whether this one
+-- was chosen. status is done, pruned (at the epoch pruned_at) or failed.
+CREATE OR REPLACE @macro@ @here@trials(model) AS TABLE
+FROM query(@body:trials@);
 
 -- What an object was made from, as it is defined now, through any number of steps up to depth.
 CREATE OR REPLACE @macro@ @here@lineage(name, depth := 10) AS TABLE

@@ -1,0 +1,71 @@
+"""explain_predict, slices, feature_info and trials: what a model looks at, and how it came about."""
+
+from __future__ import annotations
+
+from wsdb.monitor.bodies import ROWS
+
+EXPLAIN = "wsdb_explain_needs_a_python_session_with_wsdb_attached"
+SEEN = "wsdb_slices_needs_a_python_session_with_wsdb_attached"
+"""The scalar functions of `wsdb.serve.explainer`."""
+INPUT = f"WITH {ROWS}, p AS MATERIALIZED (FROM @inputs@('r'))"
+
+
+def explain_body() -> str:
+    """Return the body of ``explain_predict``.
+
+    The list around the call is an evaluation barrier, as in predict: the rows are explained once.
+    """
+    call = f"{EXPLAIN}(__model, @task@::VARCHAR, @top_k@::INTEGER, __input)"
+    answers = f"SELECT __row, __key, unnest([{call}]) AS answer FROM p"
+    return (
+        f"{INPUT}, e AS (SELECT __row, __key, unnest(answer) AS e, generate_subscripts(answer, 1) AS place "
+        f"FROM ({answers})) SELECT __key AS key, e.task, e.label, e.feature, e.attribution FROM e "
+        "ORDER BY __row, place"
+    )
+
+
+def slices_body() -> str:
+    """Return the body of ``slices``."""
+    seen = f"SELECT __row, unnest(answer) AS s FROM (SELECT __row, unnest([{SEEN}(__model, __input)]) AS answer FROM p)"
+    return (
+        f"{INPUT}, m AS MATERIALIZED (FROM @segments@('slice')), seen AS MATERIALIZED ({seen}), "
+        "names AS (SELECT segment AS slice FROM m UNION SELECT s.slice FROM seen) "
+        "SELECT p.__key AS key, n.slice, m.__row IS NOT NULL AS member, seen.s.prob AS p_member "
+        "FROM p CROSS JOIN names AS n LEFT JOIN m ON m.__row = p.__row AND m.segment = n.slice "
+        "LEFT JOIN seen ON seen.__row = p.__row AND seen.s.slice = n.slice ORDER BY p.__row, n.slice"
+    )
+
+
+def features_body() -> str:
+    """Return the body of ``feature_info``, from the manifests of a model's versions."""
+    versions = "SELECT version, manifest::JSON AS m FROM @home@.model_versions WHERE lower(model) = lower(@model@)"
+    columns = (
+        "SELECT version, unnest(CAST(m->'$.features' AS JSON[])) AS f, NULL::VARCHAR AS payload, NULL::JSON AS given "
+        "FROM v"
+    )
+    payloads = (
+        "SELECT version, unnest(CAST(p->'$.fields' AS JSON[])), p->>'$.name', p->'$.columns' FROM "
+        "(SELECT version, unnest(CAST(m->'$.payloads' AS JSON[])) AS p FROM v)"
+    )
+    own = "list_filter(CAST(given AS JSON[]), lambda c: (c->>'$[0]') = (f->>'$.name'))[1]"
+    found = f"coalesce(f->>'$.type', {own}->>'$[1]', given->>'$[0][1]')"
+    values = "json_array_length(f->'$.fit.values')::BIGINT"
+    slots = (
+        f"CASE f->>'$.kind' WHEN 'text' THEN coalesce(CAST(f->>'$.fit.slots' AS BIGINT), {values}) "
+        f"WHEN 'category' THEN {values} + 2 WHEN 'boolean' THEN {values} + 2 "
+        "WHEN 'number' THEN json_array_length(f->'$.fit.edges')::BIGINT + 2 WHEN 'timestamp' THEN 46 "
+        "WHEN 'vector' THEN 2 END"
+    )
+    return (
+        f"WITH v AS ({versions}), every AS ({columns} UNION ALL {payloads}) "
+        f"SELECT version, f->>'$.name' AS \"column\", payload, {found} AS type, f->>'$.kind' AS kind, "
+        f"{slots} AS n_slots, f->'$.fit' AS statistics FROM every ORDER BY version, payload NULLS FIRST"
+    )
+
+
+def trials_body() -> str:
+    """Return the body of ``trials``."""
+    return (
+        "SELECT version, trial, options, metric, dev_score, chosen, seconds, status, pruned_at FROM @home@.trials "
+        "WHERE lower(model) = lower(@model@) ORDER BY version, trial"
+    )
