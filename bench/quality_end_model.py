@@ -1,18 +1,23 @@
 """Accuracy of end models trained on weak labels alone, beside the label model, majority vote and gold labels.
 
-    python -m bench.quality_end_model --data ../shared/data --seeds 5
+    python -m bench.quality_end_model --data ../shared/data --seeds 5 --vectors FOLDER
 
-Per set: the label model (method ``auto``, no class balance, no gold) is fitted on the votes of the train
-split, the end model is trained on its training posterior with the default options, and both are scored on the
-test split. Gold labels are read for scoring, and for the column "gold" (the same network on gold train
-labels). Uncovered test rows: majority vote and label model guess the first class in their tie order;
-"covered" scores rows with a vote.
+One configuration, the defaults, for all sets; with --vectors each set of text is measured again with its MiniLM
+sentence vectors beside the text (`bench.sentence_vectors` makes them, into that folder). Per set: the label model
+(method ``auto``, no class balance, no gold) is fitted on the votes of the train split, the end model is trained on its
+training posterior with the default options, and both are scored on the test split. Gold labels are read for scoring,
+for the column "gold" (the same network on gold train labels), and for "balance", which gives the class shares of the
+valid split to the model. Uncovered test rows: majority vote and label model guess the first class in their tie order;
+"covered" scores rows with a vote. "+-" is half the 95% t-interval of the mean over seeds: it says how much the seed
+moves the score, not how much another test set would. phishing_web's labeling functions read columns that the model may
+not, so that its ceiling is below the label model.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.sentence_vectors import TEXTS, sentence_vectors
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import decide, fit, posterior
 from wsdb.model.backend import torch
@@ -31,6 +37,8 @@ from wsdb.model.train import Trained, train
 
 TEXT = {"youtube": "text", "trec": "text_clean", "imdb": "text", "semeval": "text", "rna_titles": "title"}
 SETS = (*TEXT, "phishing_web", "mushroom")
+STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+"""Two-sided 95% quantiles of Student's t by degrees of freedom."""
 MUSHROOM_LF_ONLY = ("spore_print_color",)  # meta.json: not servable, though listed among the servable columns too
 
 
@@ -53,7 +61,12 @@ def read_split(folder: Path, split: str) -> tuple[pa.Table, np.ndarray, np.ndarr
 
 
 def train_once(
-    table: pa.Table, features: list[tuple[str, str]], labels: np.ndarray, covered: np.ndarray, spec: TrainSpec
+    table: pa.Table,
+    features: list[tuple[str, str]],
+    labels: np.ndarray,
+    covered: np.ndarray,
+    spec: TrainSpec,
+    balance: tuple[float, ...] | None = None,
 ) -> Trained:
     """Train on probabilities `labels` (n, k) of the `covered` rows."""
     k = labels.shape[1]
@@ -68,7 +81,7 @@ def train_once(
     def batches() -> Iterator[pa.RecordBatch]:
         yield from rows.to_batches(max_chunksize=2048)
 
-    return train(features, [TaskTarget("y", tuple(str(c) for c in range(k)))], batches, spec)
+    return train(features, [TaskTarget("y", tuple(str(c) for c in range(k)), balance=balance)], batches, spec)
 
 
 def predict(trained: Trained, table: pa.Table, features: list[tuple[str, str]]) -> tuple[np.ndarray, float]:
@@ -76,7 +89,7 @@ def predict(trained: Trained, table: pa.Table, features: list[tuple[str, str]]) 
     predictor = Predictor.load(trained.manifest, trained.weights)
     chunks = table.select([name for name, _ in features]).to_batches(max_chunksize=2048)
     began = time.perf_counter()
-    found = np.concatenate([predictor.predict(chunk)["y"] for chunk in chunks])
+    found = np.concatenate([predictor.predict(chunk)["y"].probabilities for chunk in chunks])
     return found, len(found) / (time.perf_counter() - began)
 
 
@@ -85,13 +98,34 @@ def majority(votes: np.ndarray, k: int) -> np.ndarray:
     return np.stack([(votes == y).sum(axis=1) for y in range(k)], axis=1).argmax(axis=1)
 
 
-def run_set(folder: Path, specs: list[TrainSpec]) -> dict[str, Any]:
-    """Return the measured figures of one set, accuracies in percent."""
+def with_vectors(folder: Path, split: str, table: pa.Table, cached: Path) -> tuple[pa.Table, list[tuple[str, str]]]:
+    """Return the table with a vector column for each text column, and these columns with their types."""
+    added = []
+    for column in TEXTS[folder.name]:
+        vectors = sentence_vectors(folder, split, column, cached)
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+        table = table.append_column(f"{column}_vector", lists)
+        added.append((f"{column}_vector", f"FLOAT[{vectors.shape[1]}]"))
+    return table, added
+
+
+def half_interval(scores: list[float]) -> float:
+    """Return half the 95% t-interval of the mean; NaN for one score."""
+    n = len(scores)
+    return STUDENT.get(n - 1, 1.96) * statistics.stdev(scores) / n**0.5 if n > 1 else float("nan")
+
+
+def run_set(folder: Path, specs: list[TrainSpec], vectors: Path | None = None) -> dict[str, Any]:
+    """Return the measured figures of one set, accuracies in percent; `vectors` is the folder of sentence vectors."""
     train_table, train_votes, train_gold = read_split(folder, "train")
     test_table, test_votes, gold = read_split(folder, "test")
     meta = json_object(folder / "meta.json")
     k = int(max(train_gold.max(), gold.max())) + 1
     features = features_of(folder.name, train_table.schema, meta)
+    if vectors is not None:
+        train_table, added = with_vectors(folder, "train", train_table, vectors)
+        test_table, _ = with_vectors(folder, "test", test_table, vectors)
+        features += added
     fitted = fit(VotePatterns.of_rows(train_votes, k))
     labels = posterior(fitted.training_form, train_votes)
     covered = (train_votes >= 0).any(axis=1)
@@ -101,6 +135,12 @@ def run_set(folder: Path, specs: list[TrainSpec]) -> dict[str, Any]:
     predicted = [predict(run, test_table, features) for run in runs]
     scores = [float((p.argmax(axis=1) == gold).mean() * 100) for p, _ in predicted]
     losses = [float(-np.log(p[np.arange(len(gold)), gold] + 1e-12).mean()) for p, _ in predicted]
+    shares = np.bincount(pq.read_table(folder / "valid.parquet")["label"].to_numpy(), minlength=k) + 1.0
+    balanced, _ = predict(
+        train_once(train_table, features, labels, covered, specs[0], tuple((shares / shares.sum()).tolist())),
+        test_table,
+        features,
+    )
     one_hot = np.eye(k)[train_gold]
     ceiling, _ = predict(
         train_once(train_table, features, one_hot, np.ones(len(covered), bool), specs[0]),
@@ -110,15 +150,17 @@ def run_set(folder: Path, specs: list[TrainSpec]) -> dict[str, Any]:
     label_model = decide(fitted.form, test_votes)
     label_model = np.where(label_model < 0, 0, label_model)
     return {
-        "set": folder.name,
+        "set": folder.name + ("+vectors" if vectors is not None else ""),
         "rows": len(train_gold),
         "mv": float((majority(test_votes, k) == gold).mean() * 100),
         "lm": float((label_model == gold).mean() * 100),
         "lm_cov": float((label_model == gold)[test_covered].mean() * 100),
         "mean": float(np.mean(scores)),
+        "+-": half_interval(scores),
         "min": min(scores),
         "max": max(scores),
         "end_cov": float(np.mean([(p.argmax(axis=1) == gold)[test_covered].mean() * 100 for p, _ in predicted])),
+        "balance": float((balanced.argmax(axis=1) == gold).mean() * 100),
         "gold": float((ceiling.argmax(axis=1) == gold).mean() * 100),
         "ll": float(np.mean(losses)),
         "epoch": runs[0].epoch["y"],
@@ -134,9 +176,9 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 COLUMNS = (
-    ("set", "<13"), ("rows", ">6"), ("mv", ">6.1f"), ("lm", ">6.1f"), ("lm_cov", ">7.1f"), ("mean", ">6.1f"),
-    ("min", ">6.1f"), ("max", ">6.1f"), ("end_cov", ">8.1f"), ("gold", ">6.1f"), ("ll", ">6.2f"),
-    ("epoch", ">6"),    ("T", ">6.2f"), ("sec", ">6.1f"), ("rows/s", ">8.0f"),
+    ("set", "<18"), ("rows", ">6"), ("mv", ">6.1f"), ("lm", ">6.1f"), ("lm_cov", ">7.1f"), ("mean", ">6.1f"),
+    ("+-", ">5.2f"), ("min", ">6.1f"), ("max", ">6.1f"), ("end_cov", ">8.1f"), ("balance", ">8.1f"),
+    ("gold", ">6.1f"), ("ll", ">6.2f"), ("epoch", ">6"), ("T", ">6.2f"), ("sec", ">6.1f"), ("rows/s", ">8.0f"),
 )  # fmt: skip
 
 
@@ -146,6 +188,9 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--sets", default=",".join(SETS))
+    arguments.add_argument(
+        "--vectors", type=Path, help="folder of sentence vectors; measures the sets of text with them"
+    )
     arguments.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="as in WITH (…)")
     arguments.add_argument("--out", type=Path, help="write the figures as JSON")
     given = arguments.parse_args()
@@ -155,9 +200,10 @@ def main() -> None:
     measured = []
     for name in given.sets.split(","):
         specs = [train_spec({**options, "seed": seed}) for seed in range(given.seeds)]
-        row = run_set(given.data / name, specs)
-        measured.append(row)
-        print(" ".join(f"{row[column]:{form}}" for column, form in COLUMNS), flush=True)
+        for vectors in (None, given.vectors) if given.vectors is not None and name in TEXTS else (None,):
+            row = run_set(given.data / name, specs, vectors)
+            measured.append(row)
+            print(" ".join(f"{row[column]:{form}}" for column, form in COLUMNS), flush=True)
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(measured, indent=2) + "\n")

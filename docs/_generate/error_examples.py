@@ -45,7 +45,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     "WS103": Example(
         "The statement, clause or type belongs to the design of wsdb and is not built in this version.",
-        "CREATE SLICE short_ones ON comments AS length(body) < 20;",
+        "SUGGEST LFS FOR TASK spam;",
     ),
     "WS104": Example(
         "OR REPLACE and IF NOT EXISTS say opposite things about an object that exists.",
@@ -219,11 +219,6 @@ EXAMPLES: dict[str, Example] = {
         "REFRESH LABELS FOR TASK spam;",
         before="CREATE LABEL MODEL chain FOR TASK spam USING hmm;",
     ),
-    "WS338": Example(
-        "A model is trained for a task whose rows have any number of labels.",
-        "CREATE MODEL m FOR TASK about FROM comments FEATURES (body);",
-        before="CREATE TASK about ON comments KEY (id) TYPE BITVECTOR ('price', 'service');",
-    ),
     "WS340": Example(
         "A SELECT votes spans on a task whose labels are not O, B-… and I-….",
         "CREATE LABELING FUNCTION names FOR TASK kind\n"
@@ -244,6 +239,40 @@ EXAMPLES: dict[str, Example] = {
     "WS343": Example(
         "The tasks of a graph have more combinations of labels, or one of them more labels, than a label model of them "
         "can go through."
+    ),
+    "WS344": Example(
+        "A slice or tag is defined by something that is no condition, or by a SELECT without the key of its members.",
+        "CREATE SLICE long_ones ON comments AS length(body);",
+    ),
+    "WS345": Example(
+        "A transformation function does not read its relation or does not return its columns, or a source returns a "
+        "column that its relation does not have.",
+        "CREATE TRANSFORMATION FUNCTION lower_case ON comments AS SELECT lower(body) AS body FROM comments;",
+    ),
+    "WS346": Example(
+        "The CHECK of a constraint is no condition, fails on labels, or leaves no combination of them.",
+        "CREATE CONSTRAINT c ON TASKS (spam) CHECK (spam = 'Spam');",
+    ),
+    "WS347": Example(
+        "The file of an embedding cannot be read, or its tokens and vectors are not what they have to be.",
+        "CREATE EMBEDDING words FROM 'words.bin';",
+    ),
+    "WS348": Example(
+        "A payload, slice or transformation function of a model is on another relation than the model's rows.",
+        "CREATE MODEL m FOR TASKS (spam) FROM comments FEATURES (body) SLICES (old);",
+        before="CREATE TABLE letters (id INTEGER, year INTEGER); CREATE SLICE old ON letters AS year < 1900;",
+    ),
+    "WS360": Example(
+        "The constraints and task graphs between the tasks of a model leave no combination of labels, or too many to "
+        "look at for each row; or they are such that predictions cannot keep them.",
+        "CREATE MODEL m FOR TASKS (spam, topic) FROM comments FEATURES (body);",
+        before="CREATE CONSTRAINT one ON TASKS (spam, topic) CHECK (spam = 'spam');"
+        "CREATE CONSTRAINT two ON TASKS (spam, topic) CHECK (spam = 'ham');",
+    ),
+    "WS361": Example(
+        "Gold labels would reach training unasked: a feature holds them, or a labeling function reads them.",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body);",
+        before="CREATE LABELING FUNCTION cheat FOR TASK spam AS SELECT id, label FROM gold;",
     ),
     "WS401": Example(
         "The key of a task is NULL somewhere or not unique, or a key has several gold rows. Keys are checked when the "
@@ -335,6 +364,35 @@ EXAMPLES: dict[str, Example] = {
     "WS511": Example(
         "The weights of a model stopped being finite numbers while it was trained: the steps were too large. "
         "A smaller lr helps."
+    ),
+    "WS512": Example(
+        "The lists of a payload do not fit together: lists of one row have different lengths, a span is outside of the "
+        "sequence of its row, or there are more or fewer labels than elements.",
+        "CREATE MODEL m FOR TASK kind FROM sentences PAYLOADS (words, marks);",
+        before="CREATE TABLE sentences AS SELECT id, string_split(body, ' ') AS tokens, [[1, 9]] AS marks "
+        "FROM comments;"
+        "CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (tokens);"
+        "CREATE PAYLOAD marks ON sentences KEY (id) AS SET (marks) SPANS words (marks);"
+        "CREATE TASK kind ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('name', 'other');"
+        "CREATE LABELING FUNCTION name FOR TASK kind VOTE 'name' WHEN value ILIKE 'h%';"
+        "CREATE LABELING FUNCTION rest FOR TASK kind VOTE 'other' WHEN value NOT ILIKE 'h%';",
+    ),
+    "WS513": Example(
+        "Training needs more memory than the machine or its GPU has. The hint names the options that take most of it, "
+        "with their values."
+    ),
+    "WS514": Example(
+        "The state of an interrupted training run cannot be read or written in the folder given. The code is met by "
+        "programs that call wsdb.model themselves."
+    ),
+    "WS515": Example(
+        "explain_predict is asked for a task that labels the elements of a payload, not rows.",
+        "SELECT * FROM explain_predict('tagger', sentences, task => 'kind');",
+        before="CREATE TABLE sentences AS SELECT id, string_split(body, ' ') AS tokens FROM comments;"
+        "CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (tokens);"
+        "CREATE TASK kind ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('name', 'other');"
+        "CREATE LABELING FUNCTION long FOR TASK kind AS CASE WHEN length(value) > 5 THEN 'name' ELSE 'other' END;"
+        "CREATE MODEL tagger FOR TASK kind FROM sentences PAYLOADS (words) WITH (epochs = 1);",
     ),
     "WS601": Example("Another process holds the database file. DuckDB lets one process write, or many read."),
     "WS602": Example("The file is not a DuckDB database, or is damaged."),

@@ -54,6 +54,17 @@ STATEMENT_EXAMPLES = {
     "CREATE TASK names ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('O', 'B-site', 'I-site');",
     "CreatePrimitive": "CREATE PRIMITIVE shapes ON comments KEY (id)\n"
     "  AS SELECT id, len(string_split(body, ' ')) AS n_words FROM comments;",
+    "CreateSlice": "CREATE SLICE long_ones ON comments AS length(body) > 100;\n\n"
+    "CREATE SLICE banned ON comments AS SELECT id FROM comments JOIN banned_authors USING (author);",
+    "CreateTag": "CREATE TAG praise ON comments COMMENT 'five stars' AS stars = 5;",
+    "CreateTransformationFunction": "CREATE TRANSFORMATION FUNCTION shout ON comments\n"
+    "  AS SELECT * REPLACE (upper(body) AS body) FROM comments;",
+    "CreateConstraint": "CREATE CONSTRAINT adverts_are_spam ON TASKS (advert, spam)\n"
+    "  CHECK (advert = 'none' OR spam = 'spam');",
+    "CreateEmbedding": "CREATE EMBEDDING word_vectors FROM 'vectors.parquet';",
+    "CreateSource": "CREATE SOURCE made_up FOR comments TAGS ('synthetic')\n"
+    "  AS SELECT 'visit http://example.org/' || n AS body, 'spam' AS spam FROM range(100) t(n);",
+    "ShowCode": "SHOW CODE FOR MODEL detector;",
     "CreateTaskGraph": "CREATE TASK advert ON comments KEY (id) TYPE MULTICLASS ('link', 'offer', 'none');\n\n"
     "CREATE TASK GRAPH adverts (\n"
     "  advert 'link' IMPLIES spam 'spam',\n"
@@ -139,10 +150,23 @@ FUNCTION_EXAMPLES = {
     "explain_row": ("explain_row('spam', 1)",),
     "label_model_report": ("label_model_report('spam')",),
     "predict": ("predict('spam', comments)", "predict('spam@1', (SELECT 'win money' AS body))"),
-    "evaluate": ("evaluate('detector', comments, by := 'split')",),
+    "evaluate": (
+        "evaluate('detector', comments, by := 'split')",
+        "evaluate('detector', comments, by := 'slice')",
+        "evaluate('detector', (SELECT *, length(body) > 40 AS long FROM comments), by := 'long')",
+    ),
     "confusion_matrix": ("confusion_matrix('detector', comments)",),
+    "roc_curve": ("roc_curve('detector', comments)", "roc_curve('detector', comments, label := 'ham')"),
+    "pr_curve": ("pr_curve('detector', comments, task := 'spam')",),
+    "calibration": ("calibration('detector', comments)",),
+    "compare": ("compare('detector@1', 'detector', comments)",),
+    "error_attribution": ("error_attribution('detector', comments)",),
+    "explain_predict": ("explain_predict('detector', comments, top_k := 3)",),
+    "slices": ("slices('detector', comments)",),
     "model_versions": ("model_versions('detector')",),
     "training_info": ("training_info('detector')",),
+    "feature_info": ("feature_info('detector')",),
+    "trials": ("trials('detector')",),
     "lineage": ("lineage('detector')",),
     "wsdb_objects": ("wsdb_objects()",),
 }
@@ -162,6 +186,7 @@ def database() -> Any:
     db.sql(SETUP)
     db.sql("ALTER TABLE comments ADD COLUMN author VARCHAR")
     db.sql(SPANS)
+    db.sql("CREATE SLICE links ON comments KEY (id) AS body LIKE '%http%'")
     db.sql("CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 1)")
     return db
 
