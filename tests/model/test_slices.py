@@ -209,7 +209,13 @@ def test_text_and_several_tasks(rng: np.random.Generator) -> None:
     table = rows_of({"t": texts}, {"y": labels.tolist(), "z": [*labels[:, ::-1].tolist()[:200], *[None] * 200]})
     table = table.append_column("__s_good", pa.array(gold == 0))
     tasks = [TASK, TaskTarget("z", ("no", "yes"))]
-    trained = train([("t", "VARCHAR")], tasks, batches_of(table), train_spec({"text": ["t"]}), slices=("good",))
+    trained = train(
+        [("t", "VARCHAR")],
+        tasks,
+        batches_of(table),
+        train_spec({"text": ["t"], "slice_mode": "attention"}),
+        slices=("good",),
+    )
     predictor = Predictor.load(trained.manifest, trained.weights)
     batch = pa.record_batch({"t": texts})
     found = predictor.predict(batch)

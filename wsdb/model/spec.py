@@ -269,9 +269,10 @@ class TrainSpec:
     warmup: float = _option(0.1, "share of the steps over which encoder_lr rises to its value", low=0, high=1)
     clip: float = _option(1.0, "longest gradient of the encoders in a step; 0 for any", low=0, high=1000)
     slice_mode: str = _option(
-        "attention",
-        "how slices are learned: experts and attention over them, more weight for their rows, or not at all",
-        choices=("attention", "weight", "none"),
+        "auto",
+        "how slices are learned: experts and attention over them, more weight for their rows, or not at all; auto is "
+        "none where a column is text, else attention",
+        choices=("auto", "attention", "weight", "none"),
     )
     dropout: float = _option(0.0, "share of inputs hidden at random while training", low=0, high=0.9)
     weight_decay: float | str = _option(

@@ -34,6 +34,7 @@ from wsdb.model.resolve import (
     resolve_batch_size,
     resolve_hidden,
     resolve_sharpen,
+    resolve_slice_mode,
     resolve_steps,
     resolve_views,
 )
@@ -63,6 +64,7 @@ class Trained:
     seconds : wall time
     dev : {task: {"n", "accuracy", "f1", "macro_f1", "log_loss"}} against the gold labels of dev rows; only tasks that
         have any
+    weak : the same against the likeliest label of held-out rows, log_loss against their probabilities
     trials : what a search tried, in order; empty without one
     """
 
@@ -74,6 +76,7 @@ class Trained:
     notices: list[str]
     seconds: float
     dev: dict[str, dict[str, float]] = field(default_factory=dict)
+    weak: dict[str, dict[str, float]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
 
 
@@ -176,9 +179,14 @@ class _Run:
     def targets(self, rows: Rows) -> tuple[list[TrainingLabels], list[np.ndarray], list[str]]:
         """Return what each task is trained on, the rows that it holds out, bool (n,) each, and notices."""
         weights = rows.weights
-        if self.wanted.slices and self.spec.slice_mode == "weight":
+        mode = resolve_slice_mode(self.spec, rows.encoder) if self.wanted.slices else ""
+        if mode == "weight":
             weights = np.where(rows.members.any(axis=1), UPWEIGHT, 1.0) * (1.0 if weights is None else weights)
         notices = [*rows.notices]
+        if mode == "none" and self.spec.slice_mode == "auto":
+            notices.append(
+                "slices are reported, not trained on: a column is text; slice_mode = 'attention' gives them experts"
+            )
         notices += [note for task, one in zip(self.tasks, rows.labels, strict=True) for note in one_sided(task, one)]
         held_out, notes = held_out_rows(self.tasks, rows.labels, rows.keys, self.spec, rows.made)
         targets = []
@@ -201,7 +209,7 @@ class _Run:
             encoder_name=encoder_name,
             layers=resolve_layers(self.spec.layers, encoder_name),
             combine=self.spec.combine,
-            slices=self.wanted.slices if self.spec.slice_mode == "attention" else (),
+            slices=self.wanted.slices if resolve_slice_mode(self.spec, rows.encoder) == "attention" else (),
         )
         return plan, build_network(plan, generator, rows.payloads.tables()).to(self.device)
 
@@ -216,7 +224,7 @@ class _Run:
     ) -> Loop:
         """Set the training loop up."""
         train_rows = order[np.any([target.rows for target in targets], axis=0)[order]]
-        views = resolve_views(rows.encoder, network.plan, self.wanted.slices)
+        views = resolve_views(rows.encoder, network.plan, network.plan.slices)
         return Loop(
             network=network,
             store=rows.store,
@@ -334,6 +342,7 @@ class _Run:
             notices=notices,
             seconds=time.perf_counter() - self.began,
             dev={task.name: found.dev for task, found in zip(self.tasks, judged, strict=True) if found.dev},
+            weak={task.name: found.weak for task, found in zip(self.tasks, judged, strict=True) if found.weak},
         )
 
 
