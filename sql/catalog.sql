@@ -187,6 +187,13 @@ CREATE TABLE IF NOT EXISTS wsdb.trials (
     seconds DOUBLE, status VARCHAR, pruned_at INTEGER
 );
 
+-- What networks that were trained to learn about a model, and thrown away, have scored: rows of learning_curve (fraction,
+-- n_rows) and of task_transfer (with_task, seeds, alone, delta, stderr); the columns of the other study are NULL.
+CREATE TABLE IF NOT EXISTS wsdb.studies (
+    model VARCHAR, version INTEGER, study VARCHAR, task VARCHAR, with_task VARCHAR, fraction DOUBLE, n_rows BIGINT,
+    metric VARCHAR, "on" VARCHAR, seeds INTEGER, score DOUBLE, log_loss DOUBLE, alone DOUBLE, delta DOUBLE, stderr DOUBLE
+);
+
 -- Still more objects by kind.
 CREATE OR REPLACE VIEW wsdb.slices AS
 SELECT name, version, sql, comment, created_at, created_by FROM wsdb.objects WHERE kind = 'slice';

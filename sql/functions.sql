@@ -214,6 +214,21 @@ FROM query(@body:feature_info@);
 CREATE OR REPLACE @macro@ @here@trials(model) AS TABLE
 FROM query(@body:trials@);
 
+-- What more training rows would bring: each task's score by networks trained on 1/16, 1/8, 1/4, 1/2 and all of the
+-- training rows, each part inside the next. on is gold (of dev, metric accuracy) or, without any, weak (labels of rows
+-- held out by their key, metric agreement). All networks are judged on the same rows; n_rows counts the labels trained
+-- on, those of elements one by one. score and log_loss are NULL without enough rows to train or to judge. The first
+-- read of a model version in a session of wsdb trains them and stores the scores; other clients read what is stored, of
+-- the version studied last.
+CREATE OR REPLACE @macro@ @here@learning_curve(model) AS TABLE
+FROM query(@body:learning_curve@);
+
+-- Which task helps which: the score of each task by a network that learns it with another task, or with (all), next to that
+-- of a network of its own (alone), as means over seeds; delta is the difference and stderr its standard error over the
+-- seeds, without the error of a small dev set. on, metric and the first read are as in learning_curve.
+CREATE OR REPLACE @macro@ @here@task_transfer(model) AS TABLE
+FROM query(@body:task_transfer@);
+
 -- What an object was made from, as it is defined now, through any number of steps up to depth.
 CREATE OR REPLACE @macro@ @here@lineage(name, depth := 10) AS TABLE
 FROM query(format('WITH RECURSIVE e AS (SELECT * FROM @home@.lineage_edges x WHERE x.to_kind = ''labels'' OR EXISTS '

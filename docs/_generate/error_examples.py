@@ -394,6 +394,11 @@ EXAMPLES: dict[str, Example] = {
         "CREATE LABELING FUNCTION long FOR TASK kind AS CASE WHEN length(value) > 5 THEN 'name' ELSE 'other' END;"
         "CREATE MODEL tagger FOR TASK kind FROM sentences PAYLOADS (words) WITH (epochs = 1);",
     ),
+    "WS516": Example(
+        "task_transfer is asked for a model with a single task.",
+        "SELECT * FROM task_transfer('detector');",
+        before="CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 1);",
+    ),
     "WS601": Example("Another process holds the database file. DuckDB lets one process write, or many read."),
     "WS602": Example("The file is not a DuckDB database, or is damaged."),
     "WS603": Example("The file was written by a version of wsdb with another layout of schema wsdb."),

@@ -61,7 +61,8 @@ STATEMENT_EXAMPLES = {
     "  AS SELECT * REPLACE (upper(body) AS body) FROM comments;",
     "CreateConstraint": "CREATE CONSTRAINT adverts_are_spam ON TASKS (advert, spam)\n"
     "  CHECK (advert = 'none' OR spam = 'spam');",
-    "CreateEmbedding": "CREATE EMBEDDING word_vectors FROM 'vectors.parquet';",
+    "CreateEmbedding": "COPY (VALUES ('win', 0.1, 0.9), ('now', 0.4, 0.2)) TO '/tmp/word_vectors.csv';\n\n"
+    "CREATE EMBEDDING word_vectors FROM '/tmp/word_vectors.csv';",
     "CreateSource": "CREATE SOURCE made_up FOR comments TAGS ('synthetic')\n"
     "  AS SELECT 'visit http://example.org/' || n AS body, 'spam' AS spam FROM range(100) t(n);",
     "ShowCode": "SHOW CODE FOR MODEL detector;",
@@ -84,7 +85,10 @@ STATEMENT_EXAMPLES = {
     "    return ['spam' if text.isupper() else None for text in batch.column('body').to_pylist()]\n$$;",
     "CreateLabelModel": "CREATE LABEL MODEL spam_votes FOR TASK spam USING auto WITH (use_dev = 'anchor');",
     "CreateFeatureSet": "CREATE FEATURE SET live ON comments (body, stars) SERVABLE;",
-    "CreateModel": "CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 3);",
+    "CreateModel": "CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 3);\n\n"
+    "CREATE TASK long ON comments KEY (id) TYPE BINARY ('no', 'yes');\n\n"
+    "CREATE LF counts FOR TASK long AS CASE WHEN length(body) > 10 THEN 'yes' ELSE 'no' END;\n\n"
+    "CREATE MODEL both FOR TASKS (spam, long WEIGHT 0.5) FROM comments FEATURES (body);",
     "Alter": "ALTER LF stars DISABLE;\nALTER LF stars RENAME TO rating;",
     "Drop": "DROP FEATURE SET IF EXISTS live CASCADE;",
     "CommentOn": "COMMENT ON TASK spam IS 'is the comment an advertisement?';",
@@ -167,6 +171,8 @@ FUNCTION_EXAMPLES = {
     "training_info": ("training_info('detector')",),
     "feature_info": ("feature_info('detector')",),
     "trials": ("trials('detector')",),
+    "learning_curve": ("learning_curve('detector')",),
+    "task_transfer": ("task_transfer('both')",),
     "lineage": ("lineage('detector')",),
     "wsdb_objects": ("wsdb_objects()",),
 }
@@ -188,6 +194,9 @@ def database() -> Any:
     db.sql(SPANS)
     db.sql("CREATE SLICE links ON comments KEY (id) AS body LIKE '%http%'")
     db.sql("CREATE MODEL detector FOR TASK spam FROM comments FEATURES (body) WITH (epochs = 1)")
+    db.sql("CREATE TASK long ON comments KEY (id) TYPE BINARY ('no', 'yes')")
+    db.sql("CREATE LF counts FOR TASK long AS CASE WHEN length(body) > 30 THEN 'yes' ELSE 'no' END")
+    db.sql("CREATE MODEL both FOR TASKS (spam, long) FROM comments FEATURES (body) WITH (epochs = 1)")
     return db
 
 

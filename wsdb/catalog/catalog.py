@@ -338,5 +338,5 @@ class Catalog(DerivedState):
         if kind == "embedding":
             self._con.execute(f"DELETE FROM {self.table('embedding_files')} WHERE lower(name) = ?", low)
         if kind == "model":
-            for table in ("model_versions", "tensors", "training", "serving"):
+            for table in ("model_versions", "tensors", "training", "serving", "trials", "studies"):
                 self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(model) = ?", low)

@@ -157,6 +157,14 @@ class DerivedState(Tables):
         self._con.execute(f"UPDATE {self.table('serving')} SET since = now()::TIMESTAMP WHERE since IS NULL")
         return version
 
+    def put_study(self, model: str, version: int, study: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Store a study of a model version in place of an older one; rows are those of table studies after `study`."""
+        self._con.execute(
+            f"DELETE FROM {self.table('studies')} WHERE lower(model) = ? AND version = ? AND study = ?",
+            [model.lower(), version, study],
+        )
+        self._insert("studies", [(model, version, study, *row) for row in rows])
+
     def serve_task(self, task: str) -> tuple[str, int] | None:
         """Let the newest remaining model that has `task` serve it; return it, or None where there is none."""
         self._con.execute(f"DELETE FROM {self.table('serving')} WHERE lower(task) = ?", [task.lower()])

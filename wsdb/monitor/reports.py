@@ -6,6 +6,7 @@ from wsdb.monitor.compare import attribution_body, compare_body
 from wsdb.monitor.curves import calibration_body, confusion_body, pr_body, roc_body
 from wsdb.monitor.evaluate import evaluate_body
 from wsdb.monitor.explain_predict import explain_body, features_body, slices_body, trials_body
+from wsdb.monitor.study import study_body
 
 BODIES = {
     "evaluate": evaluate_body(),
@@ -19,4 +20,6 @@ BODIES = {
     "slices": slices_body(),
     "feature_info": features_body(),
     "trials": trials_body(),
+    "learning_curve": study_body("learning_curve"),
+    "task_transfer": study_body("task_transfer"),
 }

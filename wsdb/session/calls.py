@@ -22,7 +22,8 @@ MODEL_FUNCTIONS = (
     "predict", "evaluate", "confusion_matrix", "roc_curve", "pr_curve", "calibration", "compare", "error_attribution",
     "explain_predict", "slices",
 )  # fmt: skip
-HISTORY_FUNCTIONS = ("model_versions", "training_info", "feature_info", "trials")
+HISTORY_FUNCTIONS = ("model_versions", "training_info", "feature_info", "trials", "learning_curve", "task_transfer")
+STUDIES = ("learning_curve", "task_transfer")
 OTHER_FUNCTIONS = ("lineage", "wsdb_objects")
 RELATION_FUNCTIONS = (*MODEL_FUNCTIONS, "label_issues")
 """Functions with an argument that is a relation, which may be written as a bare name."""

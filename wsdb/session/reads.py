@@ -13,13 +13,14 @@ from wsdb.core.sqltext import ident
 from wsdb.parser.script import Piece
 from wsdb.serve.macros import FUNCTION
 from wsdb.serve.predictor import install, installed
-from wsdb.session import arguments, model_arguments, run_labels
+from wsdb.session import arguments, model_arguments, run_labels, run_study
 from wsdb.session.calls import (
     FUNCTIONS,
     HISTORY_FUNCTIONS,
     MATRIX_FUNCTIONS,
     MODEL_FUNCTIONS,
     OTHER_FUNCTIONS,
+    STUDIES,
     Call,
     argument,
     calls,
@@ -111,7 +112,12 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
     if name is None or call.name in OTHER_FUNCTIONS:
         return
     if call.name in HISTORY_FUNCTIONS:
-        snapshot.entry("model", name, span)
+        entry = snapshot.entry("model", name, span)
+        if call.name in STUDIES:
+            try:
+                run_study.read(rooms, call.name, entry.name, snapshot)
+            except WsdbError as error:
+                raise error.at(span) from error.__cause__
     elif call.name in MODEL_FUNCTIONS:
         given = partial(argument, call, piece=piece, parameters=parameters)
         model_arguments.check_model(name, span, snapshot)

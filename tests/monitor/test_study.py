@@ -1,0 +1,91 @@
+"""The pieces of learning_curve and task_transfer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import wsdb
+from wsdb.model.rows import hash_key, hold_out
+from wsdb.monitor.study import compared, nets, score_of
+from wsdb.session.run_study import FRACTIONS, kept
+
+SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6)
+
+
+@given(SCORES)
+def test_difference_is_paired_by_seed(pairs: list[tuple[float, float]]) -> None:
+    together, alone = [one for one, _ in pairs], [other for _, other in pairs]
+    score, own, delta, stderr = compared(together, alone)
+    assert score - own == pytest.approx(delta)
+    assert (stderr is None) == (len(pairs) == 1)
+    if stderr is not None:
+        differences = np.subtract(together, alone)
+        assert stderr == pytest.approx(differences.std(ddof=1) / np.sqrt(len(pairs)))
+
+
+@given(st.integers(2, 8))
+def test_each_task_meets_each_other_once(n: int) -> None:
+    names = [f"t{at}" for at in range(n)]
+    made = nets(names)
+    assert len(made) == len(set(made)) == n + n * (n - 1) // 2 + (n > 2)
+    assert made[:n] == [(name,) for name in names]
+
+
+def test_gold_counts_before_weak_labels() -> None:
+    found = {"t": {"accuracy": 0.5, "log_loss": 1.0}}
+    assert score_of("t", found, {}).on == "gold"  # type: ignore[union-attr]
+    assert score_of("t", {}, found).on == "weak"  # type: ignore[union-attr]
+    assert score_of("t", {}, {}) is None
+
+
+def test_parts_are_nested_and_keep_what_is_judged_on() -> None:
+    n = 20_000
+    keys = pa.array([str(i) for i in range(n)])
+    gold = np.arange(n) % 50 == 0
+    probabilities = pa.array([[1.0, 0.0] if one else None for one in gold], pa.list_(pa.float64()))
+    batch = pa.RecordBatch.from_arrays([keys, probabilities], names=["__key", "__g_t"])
+    judged = hold_out(hash_key(keys), 0.1) | gold
+    parts = [kept(batch, fraction, 0.1) for fraction in FRACTIONS]
+    for fraction, part in zip(FRACTIONS, parts, strict=True):
+        assert part[judged].all()
+        assert part[~judged].mean() == pytest.approx(fraction, abs=0.015)
+    for smaller, larger in pairwise(parts):
+        assert (larger | ~smaller).all()
+
+
+SETUP = """
+CREATE TABLE mails AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN 'win money' ELSE 'at lunch' END AS body
+  FROM range(400) t(i);
+CREATE TASK spam ON mails KEY (id) TYPE BINARY ('ham', 'spam');
+CREATE LF money FOR TASK spam AS CASE WHEN body LIKE '%money%' THEN 'spam' ELSE 'ham' END;
+CREATE MODEL filter FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 2);
+"""
+
+
+def test_a_version_is_studied_once_and_the_model_stays_as_it_is() -> None:
+    with wsdb.connect() as db:
+        db.execute(SETUP)
+        stored = "SELECT version, manifest, bytes FROM wsdb.model_versions"
+        before, predicted = db.execute(stored).fetchall(), db.execute("FROM predict('filter', mails)").fetchall()
+        first = db.execute("FROM learning_curve('filter')").fetchall()
+        assert any("trained 5 networks" in text for text in db._rooms.notices)
+        assert db.execute("FROM learning_curve('filter')").fetchall() == first
+        assert not any("networks" in text for text in db._rooms.notices)
+        assert db.execute(stored).fetchall() == before
+        assert db.execute("FROM predict('filter', mails)").fetchall() == predicted
+        db.execute("REFRESH MODEL filter FULL")
+        assert {row[0] for row in db.execute("FROM learning_curve('filter')").fetchall()} == {2}
+
+
+def test_too_few_rows_have_no_score() -> None:
+    with wsdb.connect() as db:
+        db.execute(SETUP.replace("range(400)", "range(4)"))
+        rows = db.execute("SELECT fraction, score FROM learning_curve('filter')").fetchall()
+        assert [fraction for fraction, _ in rows] == list(FRACTIONS)
+        assert all(score is None for _, score in rows)
