@@ -317,6 +317,19 @@ def scaling() -> str:
     return table(["", "weak labels", "label model", "end model"], rows)
 
 
+def slices() -> str:
+    """Return what more weight and experts gain over a network that knows no slices, by part of the rows."""
+    rows = []
+    for setting, modes in read("quality_slices").items():
+        for part, plain in modes["none"].items():
+            if part in ("seconds", "gain"):
+                continue
+            gains = [modes[mode]["gain"][part] for mode in ("weight", "attention")]
+            shown = [f"{gain['mean']:+.1f} ± {gain['half']:.1f}" for gain in gains]
+            rows.append([setting.partition(":")[0], part, f"{plain['mean']:.1f}", *shown])
+    return table(["set", "rows", "without slices", "more weight", "experts"], rows)
+
+
 def examples() -> str:
     """Return the end models of the examples, trained through SQL."""
     rows = []
