@@ -51,11 +51,12 @@ def measure(name: str, seeds: int, data: Path) -> dict[str, object]:
     gold = f"SELECT {key}, split, gold FROM wsdb.rows_{task} WHERE split = 'test'"
     db.execute(f"REFRESH LABELS FOR TASK {task}")
     scores: dict[str, object] = {}
-    for shown, view in (("majority vote", "majority"), ("label model", "labels")):
-        rows = f"({gold}) AS g JOIN wsdb.{view}_{task} AS l USING ({key})"
-        scores[shown] = accuracy(
-            db, f"SELECT avg((coalesce(l.label, map_keys(l.probs)[1]) = g.gold)::INTEGER) FROM {rows}"
-        )
+    first = f"(SELECT map_keys(probs)[1] FROM wsdb.labels_{task} LIMIT 1)"
+    votes = f"SELECT {key}, label, count(*) AS n FROM wsdb.label_votes_{task} GROUP BY ALL"
+    most = f"SELECT {key}, arg_max(label, 2 * n + (label = {first})::INTEGER) AS label FROM ({votes}) GROUP BY {key}"
+    for shown, labels in (("majority vote", f"({most})"), ("label model", f"wsdb.labels_{task}")):
+        rows = f"({gold}) AS g LEFT JOIN {labels} AS l USING ({key})"
+        scores[shown] = accuracy(db, f"SELECT avg((coalesce(l.label, {first}) = g.gold)::INTEGER) FROM {rows}")
     db.execute(f"CREATE VIEW test_rows AS SELECT r.* FROM {relation} AS r JOIN ({gold}) AS g USING ({key})")
     train_gold = f"SELECT {key}, gold AS label FROM wsdb.rows_{task} WHERE split = 'train' AND gold IS NOT NULL"
     for shown, labels in (("end model", ""), ("ceiling (gold)", f"LABELS FROM ({train_gold})")):
