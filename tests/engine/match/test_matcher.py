@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.match.differ import Expression, functions, kernels, types_of
+from tests.engine.match.differ import Expression, compared, functions, kernels, searches, types_of
 from wsdb.core.task import Task
 from wsdb.engine.match import Matcher, kernels_of, scan
 from wsdb.engine.match.keywords import Keyword, KeywordIndex
+from wsdb.engine.match.pattern import lowered
 
 TEXTS = ["Free money", None, "free", "", "a kiss", "a \u212aiss", "moneyfree", "x", None, "KISS free"]
 BODIES = [
@@ -112,3 +113,33 @@ def test_an_index_finds_what_regular_expressions_find(
         if re.search(r"\b" * left + re.escape(word) + r"\b" * right, text, flags)
     ]
     assert list(zip(rows.tolist(), found.tolist(), strict=True)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "folds"),
+    [
+        (r"regexp_matches(body, '(?i)\bkiss\b')", True),
+        ("body ILIKE '%free%'", True),
+        (r"regexp_matches(body, '(?i)f.ee\s\w+')", True),
+        ("contains(body, 'free')", False),  # one case only
+        ("regexp_matches(body, '(?i)free[a-z]') AND x >= 0", True),
+        ("regexp_matches(body, '[Ff]re[e]')", False),  # a letter of which only one case is meant
+        (r"regexp_matches(body, '\w+ \w+')", False),  # nothing gained
+    ],
+)
+def test_only_patterns_that_take_both_cases_are_searched_in_lower_case(
+    con: duckdb.DuckDBPyConnection, body: str, folds: bool
+) -> None:
+    (kernel,) = kernels(con, [body])
+    assert kernel is not None
+    assert [lowered(search.node) is not None for search in searches(kernel)] == [folds]
+
+
+def test_searches_in_lower_case_answer_what_duckdb_answers(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "INSERT INTO t VALUES (20, 'FREE\u017f', 1), (21, 'fREe \u00c9 KI\u017fS', 2), (22, 'I\u0130 FREEk', 3)"
+    )
+    bodies = [r"regexp_matches(body, '(?i)\bkiss\b')", "body ILIKE '%free%'", r"regexp_matches(body, '(?i)e[^x]ki\w')"]
+    bodies += [r"regexp_matches(body, '(?i)frees|\Aa kis')", "body NOT ILIKE '%ii%'"]
+    known, _ = compared(con, bodies)
+    assert known == len(bodies)

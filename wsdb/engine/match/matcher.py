@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from wsdb.engine.match.evaluate import atom, cleaned, combined
 from wsdb.engine.match.kernel import Kernel
 from wsdb.engine.match.keywords import Ints
+from wsdb.engine.match.pattern import lowered
 from wsdb.engine.match.predicate import Atom, Search, atoms
 from wsdb.engine.match.scan import scans_of
 
 _REPLACED = {"lower": (["\u212a", "\u0130"], ["k", "i"]), "upper": (["\u017f", "\u0131"], ["S", "I"])}
 """The characters outside ASCII that lower() and upper() take into it, which makes them word characters."""
+_FOLDED = 2
+"""From this many searches of a text column on that take both cases of letters, it is put into lower case for them."""
 
 Found = list[Ints]
 """Of each search that is looked up with others, the rows where it finds something, in order."""
@@ -46,7 +52,10 @@ class Matcher:
             leaf for at in self._others for predicate, _ in kernels[at].arms for leaf in atoms(predicate)
         )
         self._names = {leaf: f"\0{number}" for number, leaf in enumerate(own)}
-        self._masks = [atom(leaf).alias(name) for leaf, name in self._names.items() if leaf not in self._place]
+        rest = [leaf for leaf in self._names if leaf not in self._place]
+        low = _lowered(leaf for leaf in rest if isinstance(leaf, Search) and not leaf.case)
+        self._masks = [atom(low.get(leaf, leaf)).alias(self._names[leaf]) for leaf in rest]
+        self._lowered = sorted({leaf.column for leaf in low if isinstance(leaf, Search)})
         columns = {leaf: pl.col(name) for leaf, name in self._names.items()}
         self._codes = [_code(kernels[at], columns).alias(str(at)) for at in self._others]
         self._cases = sorted({(leaf.column, leaf.case) for leaf in leaves if isinstance(leaf, Search) and leaf.case})
@@ -101,7 +110,8 @@ class Matcher:
     def _frame(self, batch: pa.RecordBatch | pa.Table) -> pl.DataFrame:
         given = pl.from_arrow(batch.select(list(self.columns)))
         assert isinstance(given, pl.DataFrame)
-        return given.with_columns(_cleaned(given, column, case) for column, case in self._cases)
+        given = given.with_columns(_cleaned(given, column, case) for column, case in self._cases)
+        return given.with_columns(_in_lower_case(batch, column) for column in self._lowered)
 
     def _found(self, frame: pl.DataFrame, batch: pa.RecordBatch | pa.Table) -> Found:
         """Return the rows of each search that is looked up with others."""
@@ -130,6 +140,27 @@ class Matcher:
             .select(pl.first(), *(mask.meta.output_name() for mask in self._masks))
         )
         return masks.collect().with_columns(looked_up).select(self._codes).get_columns()
+
+
+def _lowered(searches: Iterable[Search]) -> dict[Atom, Search]:
+    """Return the searches that are faster where ASCII letters are in lower case, as they read there."""
+    found: dict[Atom, Search] = {}
+    for search in searches:
+        node = lowered(search.node)
+        if node is not None:
+            found[search] = replace(search, column=cleaned(search.column, "ascii"), node=node)
+    uses = Counter(search.column for search in found.values())
+    return {given: search for given, search in found.items() if uses[search.column] >= _FOLDED}
+
+
+def _in_lower_case(batch: pa.RecordBatch | pa.Table, column: str) -> pl.Series:
+    """Return a text column with its ASCII letters in lower case."""
+    text = batch.column(column)
+    if text.type not in (pa.string(), pa.large_string()):
+        text = text.cast(pa.large_string())
+    made = pl.from_arrow(pc.ascii_lower(text))
+    assert isinstance(made, pl.Series)
+    return made.alias(cleaned(column, "ascii"))
 
 
 def _cleaned(frame: pl.DataFrame, column: str, case: str) -> pl.Series:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsdb.engine.match.charset import ANY, Ranges, of_chars, single
+from wsdb.engine.match.charset import ANY, Ranges, chars_of, complement, intersect, of_chars, single
+
+_CAPITALS: Ranges = ((65, 90),)
+_SMALL: Ranges = ((97, 122),)
+_CASES = 4
+"""Most characters of a set that is one letter in all its cases."""
 
 
 class Unprovable(Exception):
@@ -152,3 +157,34 @@ def never(node: Node) -> bool:
             return low > 0 and never(inner)
         case At():
             return False
+
+
+def lowered(node: Node) -> Node | None:
+    """Return the tree that finds in a text with its ASCII letters in lower case what `node` finds in the text.
+
+    Such a tree has plainer literals, which are found faster. None where a set takes an ASCII letter in one case only,
+    or where no letter is taken in both, so that nothing is gained.
+
+    Notes
+    -----
+    Each set takes both cases of a letter or none, so that it takes a character exactly where it takes that character
+    in lower case; other characters stay as they are, and so do the places of ASCII word boundaries and of line ends.
+    """
+    sets: list[Ranges] = []
+
+    def noted(ranges: Ranges) -> Ranges:
+        sets.append(ranges)
+        return ranges
+
+    mapped(node, noted)
+    gained = False
+    for ranges in sets:
+        capitals = set(chars_of(intersect(ranges, _CAPITALS)))
+        if {char + 32 for char in capitals} != set(chars_of(intersect(ranges, _SMALL))):
+            return None
+        gained = gained or (bool(capitals) and sum(high - low + 1 for low, high in ranges) <= _CASES)
+    return mapped(node, _without_capitals) if gained else None
+
+
+def _without_capitals(ranges: Ranges) -> Ranges:
+    return ranges if ranges == ANY else intersect(ranges, complement(_CAPITALS))
