@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wsdb.core.lf import Expression
+from wsdb.core.lf import Expression, VoteWhen
 from wsdb.core.sqltext import ident, idents
 from wsdb.engine import compile as sql
 from wsdb.engine.matrix_run import MatrixRun
@@ -67,8 +67,25 @@ class WideRun(MatrixRun):
             base, run = scan.relation(), scan.run
         else:
             base = f"(SELECT {', '.join([idents(self.task.keys), *facts])} FROM {self.task.relation})"
-        run(f"CREATE OR REPLACE TABLE {self.table} AS {self._joined(base, parts, gold_codes(self.task))}")
+        query = self._joined(base, parts, gold_codes(self.task))
+        if base.startswith("("):
+            run(f"CREATE OR REPLACE TABLE {self.table} AS {query}")
+        else:
+            self._declare(query)
+            run(f"INSERT INTO {self.table} {query}")
         self.patterns.drop()
+
+    def _declare(self, query: str) -> None:
+        """Make the table empty, with the columns of a query over Arrow batches.
+
+        The votes of VOTE ... WHEN are one label: one value for each segment, and a bit for each row that says who
+        votes. For them DuckDB need not try all ways to compress, which takes longer than to write them.
+        """
+        plain = {column.name for column in self.step.columns if isinstance(column.lf.body, VoteWhen)}
+        found = self.con.execute(f"DESCRIBE {query}").fetchall()
+        how = {name: " USING COMPRESSION uncompressed" for name in plain}
+        columns = ", ".join(f"{ident(name)} {kind}{how.get(name, '')}" for name, kind, *_ in found)
+        self.con.execute(f"CREATE OR REPLACE TABLE {self.table} ({columns})")
 
     def _joined(self, base: str, parts: Sequence[tuple[str, Sequence[Column]]], gold: str | None) -> str:
         """Return the rows of `base` with the columns of the parts, by key, all columns in the step's order.
