@@ -317,6 +317,16 @@ def scaling() -> str:
     return table(["", "weak labels", "label model", "end model"], rows)
 
 
+def multitask() -> str:
+    """Return tasks learned by one network beside a network for each."""
+    rows = []
+    for name, facts in read("quality_multitask").items():
+        for task in [key.removesuffix(" gain") for key in facts if key.endswith(" gain")]:
+            ways = [facts[f"{task} {way}"] for way in ("alone", "together", "gain")]
+            rows.append([name, task, *(f"{one['mean']:.1f} ± {one['half']:.1f}" for one in ways)])
+    return table(["set", "task", "a network of its own", "one network", "gain"], rows)
+
+
 def slices() -> str:
     """Return what more weight and experts gain over a network that knows no slices, by part of the rows."""
     rows = []
