@@ -285,7 +285,6 @@ class TrainSpec:
         choices=("auto", "fp32", "bf16"),
     )
     loss: str = _option("soft", "train on probabilities, or on the likeliest label", choices=("soft", "hard"))
-    deterministic: bool = _option(True, "same data, seed, machine and threads give the same bits")
     allow_gold: bool = _option(False, "train though a feature or a labeling function reads the gold labels")
     augment_policy: str = _option(
         "random",
