@@ -175,7 +175,7 @@ class PlainLoop:
         self.dense = torch.from_numpy(encoded.rows[DENSE]).to(self.device)
         self.labels = [torch.from_numpy(target.labels).to(self.device) for target in loop.targets]
         self.train_rows = torch.from_numpy(loop.train_rows)
-        self.valid_rows = torch.from_numpy(loop.valid_rows[0])
+        self.valid_rows = torch.from_numpy(loop.valid_rows)
         self.size, self.steps = loop.batch_size, loop.steps
 
     def inputs(self, rows: torch.Tensor) -> Inputs:

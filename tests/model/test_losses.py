@@ -10,8 +10,20 @@ from hypothesis import strategies as st
 
 from wsdb.model.calibrate import fit_temperature, log_loss, prior_offsets, softmax
 from wsdb.model.forward import probabilities
-from wsdb.model.losses import balanced_weights, expected_cross_entropy, sharpen_labels, task_loss
+from wsdb.model.losses import balanced_weights, sharpen_labels, task_losses
 from wsdb.model.spec import KINDS
+
+
+def task_loss(
+    kind: str, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, rows: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The loss of one task, a scalar."""
+    (loss,) = task_losses(kind, logits[:, None], labels[:, None], weights[:, None], rows)
+    return loss
+
+
+def expected_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return task_loss("multiclass", logits, targets, weights)
 
 
 def test_loss_equals_the_expected_cross_entropy_worked_by_hand() -> None:
@@ -126,6 +138,14 @@ def test_what_is_masked_has_no_gradient_and_no_part_in_the_loss(kind: str, seed:
     assert task_loss(kind, other, others, weights, rows).item() == pytest.approx(loss.item(), abs=1e-6)
 
 
+@given(kind=st.sampled_from([kind for kind in KINDS if kind != "select"]), seed=st.integers(0, 1000))
+def test_tasks_that_are_computed_together_have_the_losses_they_have_alone(kind: str, seed: int) -> None:
+    tasks = [items(kind, seed + t)[:3] for t in range(3)]
+    together = task_losses(kind, *(torch.stack(parts, dim=1) for parts in zip(*tasks, strict=True)))
+    alone = torch.stack([task_loss(kind, *one) for one in tasks])
+    torch.testing.assert_close(together, alone)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_that_is_masked_whole_costs_nothing(kind: str) -> None:
     logits, labels, weights, rows = items(kind, 0)
@@ -169,6 +189,22 @@ def test_a_row_that_selects_nothing_is_masked() -> None:
     loss = task_loss("select", logits, labels, torch.ones(2), torch.zeros(2, dtype=torch.int64))
     loss.backward()
     assert loss.item() == 0 and logits.grad is not None and not logits.grad.any()
+
+
+@given(
+    seed=st.integers(0, 10_000), n=st.integers(1, 40), k=st.integers(2, 5), size=st.floats(-2, 2), hard=st.booleans()
+)
+def test_no_temperature_has_a_smaller_loss_than_the_one_that_is_found(
+    seed: int, n: int, k: int, size: float, hard: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, k)) * 10**size
+    targets = rng.dirichlet(np.full(k, 0.5), n)
+    targets = np.eye(k)[targets.argmax(axis=1)] if hard else targets
+    found = fit_temperature(logits, targets)
+    others = [log_loss(logits / other, targets) for other in np.geomspace(0.05, 20, 200)]
+    assert 0.05 <= found <= 20
+    assert log_loss(logits / found, targets) <= min(others) + 1e-9
 
 
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 1000), shift=st.floats(-800, 800))

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdb.model.calibrate import bit_offsets, cases, fit_temperature, fit_threshold, log_loss
-from wsdb.model.losses import task_loss
+from wsdb.model.losses import task_losses
 from wsdb.model.optimize import TaskBalance
 from wsdb.model.rows import TaskRows
 from wsdb.model.spec import TaskTarget, TrainSpec
-from wsdb.model.targets import TrainingLabels, sharpened, training_labels
+from wsdb.model.targets import LabelStack, TrainingLabels, sharpened, stack_labels, training_labels
 
 KINDS = ("multiclass", "bitvector", "select")
 
@@ -58,6 +58,45 @@ def test_a_hard_choice_is_one_element_of_a_row() -> None:
     assert sharpened("select", rows, 4.0, hard=True)[:, 1].tolist() == [1, 0, 0]
 
 
+def stack(kind: str, rows: TaskRows) -> LabelStack:
+    """The labels of one task alone."""
+    labels = TrainingLabels(rows.probabilities.astype(np.float32), rows.labeled.astype(np.float32), rows.indptr)
+    names = ("no", "yes") if kind == "select" else tuple("abcd"[: rows.probabilities.shape[1]])
+    payload = None if rows.indptr is None else "words"
+    (found,) = stack_labels([TaskTarget("t", names, kind=kind, payload=payload)], [labels])
+    return found
+
+
+def test_tasks_of_one_kind_payload_and_width_are_stacked_and_the_stack_gives_each_back() -> None:
+    rng = np.random.default_rng(0)
+    tasks = [
+        TaskTarget("a", ("x", "y")),
+        TaskTarget("b", ("x", "y", "z")),
+        TaskTarget("c", ("x", "y"), kind="ordinal"),
+        TaskTarget("d", ("x", "y"), kind="bitvector"),
+        TaskTarget("e", ("no", "yes"), kind="select", payload="words"),
+        TaskTarget("f", ("no", "yes"), kind="select", payload="words"),
+        TaskTarget("g", ("x", "y"), kind="binary", payload="words"),
+    ]
+    indptr = np.arange(0, 21, 2)
+    targets = []
+    for task in tasks:
+        n, k = 10 if task.payload is None else 20, len(task.labels)
+        weights = rng.integers(0, 2, (n, k) if task.kind == "bitvector" else n).astype(np.float32)
+        labels = rng.random((n, k)).astype(np.float32)
+        targets.append(TrainingLabels(labels, weights, None if task.payload is None else indptr))
+    stacks = stack_labels(tasks, targets)
+    assert [one.tasks for one in stacks] == [(0, 2), (1,), (3,), (4,), (5,), (6,)]
+    rows = np.array([7, 2, 2])
+    for one in stacks:
+        for place, t in enumerate(one.tasks):
+            own, expected = one.of(place).take(rows), targets[t].take(rows)
+            np.testing.assert_array_equal(own.labels, expected.labels)
+            np.testing.assert_array_equal(own.weights, expected.weights)
+            assert one.counts()[place] == np.count_nonzero(targets[t].weights)
+        np.testing.assert_array_equal(one.rows, np.any([targets[t].rows for t in one.tasks], axis=0))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=st.integers(0, 2**31))
 def test_the_cases_of_calibration_have_the_loss_of_training(kind: str, seed: int) -> None:
@@ -65,13 +104,11 @@ def test_the_cases_of_calibration_have_the_loss_of_training(kind: str, seed: int
     weights = rows.labeled.astype(np.float32)
     if not weights.any():
         return
-    target = TrainingLabels(rows.probabilities.astype(np.float32), weights, rows.indptr)
-    segments = torch.from_numpy(target.segments) if kind == "select" else None
+    segments = torch.from_numpy(stack(kind, rows).segments) if kind == "select" else None
     # a masked element of a select task is not among those that the loss compares
     shown = np.where(rows.labeled[:, None], logits, -1e30) if kind == "select" else logits
-    expected = task_loss(
-        kind, torch.from_numpy(logits), torch.from_numpy(rows.probabilities), torch.from_numpy(weights), segments
-    )
+    arrays = (torch.from_numpy(one[:, None]) for one in (logits, rows.probabilities, weights))
+    (expected,) = task_losses(kind, *arrays, segments)
     found = log_loss(*cases(kind, shown, rows.probabilities, rows.labeled, rows.indptr))
     assert found * (2 if kind == "bitvector" else 1) == pytest.approx(float(expected), rel=1e-4, abs=1e-6)
 
@@ -80,9 +117,9 @@ def test_the_cases_of_calibration_have_the_loss_of_training(kind: str, seed: int
 @given(seed=st.integers(0, 2**31), parts=st.integers(1, 4))
 def test_masses_of_the_parts_add_up(kind: str, seed: int, parts: int) -> None:
     rows, _ = random_labels(kind, np.random.default_rng(seed))
-    target = TrainingLabels(rows.probabilities.astype(np.float32), rows.labeled.astype(np.float32), rows.indptr)
-    every = np.arange(12)
-    assert sum(target.take(every[part::parts]).mass(kind) for part in range(parts)) == pytest.approx(target.mass(kind))
+    target, every = stack(kind, rows), np.arange(12)
+    found = np.sum([target.take(every[part::parts]).masses() for part in range(parts)], axis=0)
+    np.testing.assert_allclose(found, target.masses())
 
 
 def test_temperature_of_padded_rows_is_that_of_the_rows_alone() -> None:

@@ -76,8 +76,8 @@ def test_a_manifest_of_another_format_or_broken_weights_are_errors(rng: np.rando
 def test_training_that_diverges_is_an_error_and_no_model(
     valid_share: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = loop.task_loss
-    monkeypatch.setattr(loop, "task_loss", lambda *given: plain(*given) * float("nan"))
+    plain = loop.task_losses
+    monkeypatch.setattr(loop, "task_losses", lambda *given: plain(*given) * float("nan"))
     with pytest.raises(ModelError, match="training of task tone diverged") as caught:
         fit(review_table(200, rng), TrainSpec(epochs=2, buckets_bits=12, valid_share=valid_share))
     assert caught.value.code == "WS511"

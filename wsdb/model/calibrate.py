@@ -11,9 +11,9 @@ import numpy as np
 
 _PADDING = -1e30  # logit of an element that is not there: finite, so that 0 times it is 0
 
-_LOW, _HIGH = np.log(0.05), np.log(20.0)
+_LOWEST, _HIGHEST = 0.05, 20.0  # temperatures
+_ROUNDS = 60  # of bisection at the worst; Newton's method takes some six
 _DECISION = 10.0
-_GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -74,18 +74,39 @@ def cases(
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """Return the T in 0.05 … 20 with the least log loss on (n, k) held-out labels.
 
-    It is 1 where none is better than 1. The loss is convex in 1/T, so golden-section search over log T finds
-    the minimum.
+    It is 1 where none is better than 1. The loss is convex in 1/T: Newton's method, and bisection where a step of it
+    leaves the interval that holds the root of the derivative.
     """
-    low, high = _LOW, _HIGH
-    for _ in range(40):  # the interval shrinks to 2e-8
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if log_loss(logits / np.exp(left), targets) <= log_loss(logits / np.exp(right), targets):
-            high = right
-        else:
-            low = left
-    found = float(np.exp((low + high) / 2))
+    scores, wanted = (np.ascontiguousarray(array.T) for array in (logits, targets))  # [k, n]
+    scores = scores - scores.max(axis=0)
+    found = 1 / _best_scale(scores, wanted)
     return found if log_loss(logits / found, targets) < log_loss(logits, targets) else 1.0
+
+
+def _best_scale(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Return 1/T for scores of which the largest is 0; both (k, n)."""
+    low, high, scale = 1 / _HIGHEST, 1 / _LOWEST, 1.0
+    if _derivatives(scores, targets, high)[0] <= 0:
+        return high
+    if _derivatives(scores, targets, low)[0] >= 0:
+        return low
+    for _ in range(_ROUNDS):
+        slope, curve = _derivatives(scores, targets, scale)
+        low, high = (scale, high) if slope < 0 else (low, scale)
+        step = scale - slope / curve if curve > 0 else -1.0
+        before, scale = scale, step if low < step < high else (low * high) ** 0.5
+        if abs(scale - before) <= 1e-9 * before:
+            break
+    return scale
+
+
+def _derivatives(scores: np.ndarray, targets: np.ndarray, scale: float) -> tuple[float, float]:
+    """Return the first two derivatives by s of the mean over n of log sum exp(s z) - s t z; arrays (k, n), max z = 0."""
+    mass = np.exp(scores * scale)
+    mass /= mass.sum(axis=0)
+    mean = (mass * scores).sum(axis=0)
+    slope = (mean - (targets * scores).sum(axis=0)).mean()
+    return float(slope), float(((mass * scores * scores).sum(axis=0) - mean * mean).mean())
 
 
 def calibrated_loss(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -20,7 +20,7 @@ class BestWeights:
         self.tasks = tasks
         alone = not network.shared
         self.groups = [[t] for t in range(len(tasks))] if alone else [list(range(len(tasks)))]
-        self.parts: list[torch.nn.Module] = list(network.heads.values()) if alone else [network]
+        self.parts = [network.task_weights(t) for t in range(len(tasks))] if alone else [network.state_dict()]
         self.best = [(math.inf, 0)] * len(self.parts)
         self.states: list[dict[str, torch.Tensor]] = [{}] * len(self.parts)
 
@@ -36,7 +36,7 @@ class BestWeights:
             latest = not early or not known
             if latest or total < self.best[g][0]:
                 self.best[g] = (math.inf if latest else total, epoch)
-                self.states[g] = {name: tensor.clone() for name, tensor in self.parts[g].state_dict().items()}
+                self.states[g] = {name: tensor.clone() for name, tensor in self.parts[g].items()}
             running |= epoch - self.best[g][1] < patience
         return not running
 
@@ -74,7 +74,8 @@ class BestWeights:
         for part, state, (_, epoch), group in zip(self.parts, self.states, self.best, self.groups, strict=True):
             if not state:
                 raise diverged(self.tasks[group[0]].name)
-            part.load_state_dict(state)
+            for name, tensor in part.items():  # views of the network's weights
+                tensor.copy_(state[name])
             chosen |= {self.tasks[t].name: epoch for t in group}
         return chosen
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from wsdb.model.arrays import CATEGORIES, DENSE, TEXT, EncodedBatch
 from wsdb.model.calibrate import softmax
-from wsdb.model.plan import NetworkPlan, module_keys
+from wsdb.model.plan import NetworkPlan
 
 ROWS = 4_096
 """Rows in the network at a time."""
@@ -53,32 +53,24 @@ class Weights:
         KeyError, ValueError
             where they are not those of a network with these heads.
         """
-        n_labels = [head.n_labels for head in plan.heads]
-        heads = module_keys([head.task for head in plan.heads])
-        total = sum(n_labels)
-
-        def tables(name: str) -> np.ndarray:
-            found = [parameters.get(f"heads.{key}.{name}.weight") for key in heads]
-            if any(table is None for table in found):
-                return np.zeros((0, total), np.float32)
-            return np.concatenate([table for table in found if table is not None], axis=1)
-
-        dense = np.concatenate([parameters[f"heads.{key}.dense.weight"] for key in heads]).T
-        bias = np.concatenate([parameters[f"heads.{key}.dense.bias"] for key in heads])
+        (group,) = plan.groups()
+        total, head = sum(group.sizes), f"heads.{group.key}"
+        none = np.zeros((0, total), np.float32)
+        bias = parameters[f"{head}.dense.bias"]
         if len(bias) != total:
             raise ValueError(f"the heads have {len(bias)} labels, the tasks {total}")
         torso = "torso.second.weight" in parameters
         return cls(
-            text=tables("text"),
-            categories=tables("categories"),
-            dense=np.ascontiguousarray(dense),
+            text=parameters.get(f"{head}.text.weight", none),
+            categories=parameters.get(f"{head}.categories.weight", none),
+            dense=np.ascontiguousarray(parameters[f"{head}.dense.weight"].T),
             bias=bias,
             torso_categories=parameters.get("torso.categories.weight"),
             torso_dense=parameters["torso.dense.weight"].T if torso else None,
             torso_bias=parameters["torso.dense.bias"] if torso else None,
             second=parameters["torso.second.weight"].T if torso else None,
             second_bias=parameters["torso.second.bias"] if torso else None,
-            ends=tuple(np.cumsum(n_labels).tolist()),
+            ends=tuple(np.cumsum(group.sizes).tolist()),
         )
 
 

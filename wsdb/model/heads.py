@@ -1,7 +1,7 @@
-"""Heads: the logits of one task.
+"""Heads: the logits of the tasks of one payload, side by side; and of a task that selects an element.
 
 Notation for shapes: b rows, c category columns, d dense columns, E elements of a payload, h units, v the size of a
-row's vector, k labels.
+row's vector, k labels of all tasks of the head together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ nn = torch.nn
 
 
 class RowHead(nn.Module):
-    """A task on rows: the sum of a linear map of every kind of input and of the row's vector."""
+    """Tasks on rows: the sum of a linear map of every kind of input and of the row's vector."""
 
     def __init__(self, text: nn.EmbeddingBag | None, categories: nn.EmbeddingBag | None, dense: Affine) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class RowHead(nn.Module):
 
 
 class ElementHead(nn.Module):
-    """A task on elements: a linear map of their states, and of their own values and letters."""
+    """Tasks on elements: a linear map of their states, and of their own values and letters."""
 
     def __init__(self, values: nn.EmbeddingBag | None, grams: nn.EmbeddingBag | None, states: Affine) -> None:
         super().__init__()
@@ -102,3 +102,15 @@ def element_head(plan: PayloadPlan, width: int, n_labels: int) -> ElementHead:
 def select_head(width: int, context: int, generator: torch.Generator) -> SelectHead:
     """Return a head that begins with equal scores."""
     return SelectHead(affine(width + context, width, generator, gain=2.0), Affine(torch.zeros(1, width)))
+
+
+def columns_of(head: nn.Module, start: int, stop: int) -> dict[str, torch.Tensor]:
+    """Return the weights of some labels of a row or element head, as views, by name."""
+    found = {}
+    for name, module in head.named_children():
+        weight = module.get_parameter("weight").detach()
+        if isinstance(module, Affine):
+            found[f"{name}.weight"], found[f"{name}.bias"] = weight[start:stop], module.bias.detach()[start:stop]
+        else:
+            found[f"{name}.weight"] = weight[:, start:stop]
+    return found

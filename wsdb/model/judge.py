@@ -19,12 +19,13 @@ from wsdb.model.calibrate import (
 )
 from wsdb.model.early_stop import diverged
 from wsdb.model.reader import Rows
-from wsdb.model.rows import TaskRows, count
+from wsdb.model.rows import TaskRows, count, repeat
 from wsdb.model.spec import TaskTarget, TrainSpec
 
 _ENOUGH_GOLD = 100  # gold rows of dev from which calibration prefers them to held-out weak labels
 _COVERED = 0.75  # share of labeled rows from which the labels speak for the other rows
-_SAMPLE = 1 << 20  # rows whose mean prediction is compared with the class balance
+_SAMPLE, _LOGITS, _LEAST = 1 << 20, 1 << 24, 1 << 14
+"""Rows whose decisions are compared with the class balance: as many as that, have that many logits, but at least that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def judge(
     """Calibrate every task.
 
     Temperature and thresholds are found on the gold labels of dev where there are 100, else on the held-out weak
-    labels; offsets need no labels, and are found on all rows, or on a million of them.
+    labels; offsets need no labels, and are found on all rows, or on a million of them, fewer where labels are many.
 
     Parameters
     ----------
@@ -71,34 +72,45 @@ def judge(
     ------
     ModelError  WS511 for a logit that is not finite.
     """
-    every = logits(order[:_SAMPLE])
+    sample = order[: max(_LEAST, min(_SAMPLE, _LOGITS // sum(len(task.labels) for task in tasks)))]
+    every = logits(sample)
     for task, scores in zip(tasks, every, strict=True):
         if not np.isfinite(scores).all():
             raise diverged(task.name)
+    read = order[np.any([*held_out, *(gold.rows for gold in rows.gold)], axis=0)[order]]
+    some = logits(read) if len(read) else [np.empty((0, len(task.labels))) for task in tasks]
     found = []
     for t, task in enumerate(tasks):
-        gold, weak = rows.gold[t], rows.labels[t]
-        gold_rows = order[gold.rows[order]]
-        enough = count(task, gold, gold.rows) >= _ENOUGH_GOLD
-        chosen, source = (gold_rows, gold) if enough else (order[held_out[t][order]], weak)
-        known = source.take(chosen)
-        scores = logits(chosen)[t]
+        gold, weak = (one.take(read) for one in (rows.gold[t], rows.labels[t]))
+        by_gold, by_weak = _Part.of(some[t], gold, gold.rows), _Part.of(some[t], weak, held_out[t][read])
+        chosen = by_gold if count(task, gold, gold.rows) >= _ENOUGH_GOLD else by_weak
         temperature = 1.0
-        if spec.calibrate == "temperature" and len(chosen):
-            temperature = fit_temperature(*cases(task.kind, scores, known.probabilities, known.labeled, known.indptr))
-        offsets = offsets_of(task, every[t] / temperature, weak.take(order[:_SAMPLE]), spec.prior_match)
-        threshold = threshold_of(task, scores / temperature + offsets, known, spec.threshold)
-        dev = {}
-        if len(gold_rows):
-            mine = scores if enough else logits(gold_rows)[t]
-            dev = dev_scores(task, mine / temperature + offsets, gold.take(gold_rows), threshold)
-        weak_rows = order[held_out[t][order]]
-        own = {}
-        if len(weak_rows):
-            mine = logits(weak_rows)[t] if enough else scores
-            own = dev_scores(task, mine / temperature + offsets, weak.take(weak_rows), threshold)
+        if spec.calibrate == "temperature" and chosen.n:
+            known = chosen.known
+            pair = cases(task.kind, chosen.logits, known.probabilities, known.labeled, known.indptr)
+            temperature = fit_temperature(*pair)
+        offsets = offsets_of(task, every[t] / temperature, rows.labels[t].take(sample), spec.prior_match)
+        threshold = threshold_of(task, chosen.logits / temperature + offsets, chosen.known, spec.threshold)
+        dev, own = (
+            dev_scores(task, part.logits / temperature + offsets, part.known, threshold) if part.n else {}
+            for part in (by_gold, by_weak)
+        )
         found.append(Judged(temperature, offsets, threshold, dev, own))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some n rows: the logits of one task, and what is known of them."""
+
+    n: int
+    logits: np.ndarray
+    known: TaskRows
+
+    @classmethod
+    def of(cls, logits: np.ndarray, known: TaskRows, chosen: np.ndarray) -> _Part:
+        """Take the rows where bool (r,) `chosen` is true, of logits float64 (E, k) of r rows."""
+        return cls(int(chosen.sum()), logits[repeat(chosen, known.indptr)], known.take(np.flatnonzero(chosen)))
 
 
 def offsets_of(task: TaskTarget, logits: np.ndarray, labels: TaskRows, share: float | str) -> np.ndarray:

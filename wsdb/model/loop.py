@@ -14,16 +14,16 @@ from wsdb.model.backend import torch
 from wsdb.model.calibrate import calibrated_loss, cases
 from wsdb.model.checkpoint import Checkpoint
 from wsdb.model.early_stop import BestWeights
-from wsdb.model.losses import task_loss
+from wsdb.model.losses import task_losses
 from wsdb.model.network import Network, drop, inputs_of, network_logits
 from wsdb.model.optimize import Optimizers, TaskBalance
 from wsdb.model.parallel import World
 from wsdb.model.resolve import Steps
-from wsdb.model.rows import TaskRows
+from wsdb.model.rows import TaskRows, repeat
 from wsdb.model.slices import Outputs, expert_loss, membership_loss
 from wsdb.model.spec import TaskTarget, TrainSpec
 from wsdb.model.store import Store
-from wsdb.model.targets import TrainingLabels
+from wsdb.model.targets import LabelStack, TrainingLabels
 
 _ROWS = 4_096  # rows that are read at a time where no gradients are needed
 
@@ -36,11 +36,13 @@ class Loop:
     ----------
     network : trained in place
     store : the inputs of the n rows
-    tasks, targets : with weight 0 for what the task is not trained on
+    tasks : of the network
+    stacks : what they are trained on, with weight 0 for what a task is not trained on
     labels : what is known of the rows, held-out ones too
     members : bool (n, s), whether each slice has the row
     train_rows : rows to visit
-    valid_rows : held-out rows per task, none where there are too few
+    valid_rows : rows that some task holds out, by key
+    held_out : per task, bool (v,), which of them it holds out; none where there are too few
     spec : options
     batch_size, steps : resolved from the options
     views : whether heads learn from each kind of input apart
@@ -59,11 +61,12 @@ class Loop:
     network: Network
     store: Store
     tasks: Sequence[TaskTarget]
-    targets: Sequence[TrainingLabels]
+    stacks: Sequence[LabelStack]
     labels: Sequence[TaskRows]
     members: np.ndarray
     train_rows: np.ndarray
-    valid_rows: Sequence[np.ndarray]
+    valid_rows: np.ndarray
+    held_out: Sequence[np.ndarray]
     spec: TrainSpec
     batch_size: int
     steps: Steps
@@ -83,6 +86,8 @@ class Loop:
     average: AveragedWeights = field(init=False)
     best: BestWeights = field(init=False)
     parameters: list[torch.nn.Parameter] = field(init=False)
+    targets: list[TrainingLabels] = field(init=False)
+    places: torch.Tensor = field(init=False)
     order: np.ndarray = field(init=False)
     totals: torch.Tensor = field(init=False)
     at: int = 0
@@ -101,10 +106,13 @@ class Loop:
         )
         self.average = AveragedWeights(self.network, steps)
         self.best = BestWeights(self.network, self.tasks)
+        by_task = {t: stack.of(place) for stack in self.stacks for place, t in enumerate(stack.tasks)}
+        self.targets = [by_task[t] for t in range(len(self.tasks))]
         own = list(self.balance.parameters()) if learned else []
         self.parameters = [one for one in (*self.network.parameters(), *own) if one.requires_grad]
         if self.network.slices is not None:
             self.network.slices.expect(torch.from_numpy(self.members[self.train_rows].mean(axis=0)).float())
+        self.places = torch.tensor([t for stack in self.stacks for t in stack.tasks], device=self.device).argsort()
         self.order = np.empty(0, np.int64)
         self.totals = self.no_totals()
 
@@ -168,17 +176,31 @@ class Loop:
                 scores = self.network.views(inputs)
             else:
                 scores = [[one] for one in (self.network(inputs) if sliced is None else sliced.logits)]
-        losses = []
-        for t, views in enumerate(scores):  # logits [E, k] of each view
-            target = self.targets[t].take(rows)
-            loss = torch.stack([self.task_loss(t, logits.float(), target, step) for logits in views]).sum()
-            labels = int(np.count_nonzero(target.weights))
-            whole = labels if self.world.size == 1 else self.labels_of(t, step)
-            self.totals[t, 0] += loss.detach().to(self.totals.dtype) / len(views) * whole
-            self.totals[t, 1] += labels
-            losses.append(loss)
-        total = self.balance(torch.stack(losses)) if self.world.size == 1 else self.shared_loss(losses)
+        losses = torch.cat([self.stack_losses(stack, scores, rows, step) for stack in self.stacks])[self.places]  # [t]
+        total = self.balance(losses) if self.world.size == 1 else self.shared_loss(losses)
         return total if sliced is None else total + self.slice_loss(sliced, rows, step)
+
+    def stack_losses(
+        self, stack: LabelStack, scores: Sequence[Sequence[torch.Tensor]], rows: np.ndarray, step: np.ndarray
+    ) -> torch.Tensor:
+        """Return the losses of the tasks of a stack, summed over the views of their logits; of several processes, each
+        one's part of the whole step's losses.
+        """
+        own = stack.take(rows)
+        labels, weights = (torch.from_numpy(one).to(self.device) for one in (own.labels, own.weights))
+        found = own.segments if stack.kind == "select" else None
+        segments = None if found is None else torch.from_numpy(found).to(self.device)  # [E]
+        views = [torch.stack(view, dim=1).float() for view in zip(*(scores[t] for t in stack.tasks), strict=True)]
+        losses = sum(task_losses(stack.kind, view, labels, weights, segments) for view in views)
+        counts = whole = own.counts()
+        if self.world.size > 1:
+            every = stack.take(step)
+            whole = every.counts()
+            losses = losses * torch.from_numpy(own.masses() / np.maximum(every.masses(), 1e-12)).to(losses)
+        totals = torch.from_numpy(np.stack([whole / len(views), counts], axis=1)).to(self.totals)  # [t, 2]
+        totals[:, 0] *= losses.detach().to(totals.dtype)
+        self.totals[list(stack.tasks)] += totals
+        return losses
 
     def slice_loss(self, outputs: Outputs, rows: np.ndarray, step: np.ndarray) -> torch.Tensor:
         """Return the loss of membership and of the experts; of several processes, this one's part."""
@@ -193,25 +215,9 @@ class Loop:
             total = total + task.weight * expert_loss(alone.float(), labels, weights, inside, masses)
         return total
 
-    def task_loss(self, t: int, logits: torch.Tensor, target: TrainingLabels, step: np.ndarray) -> torch.Tensor:
-        """Return the loss of one task; of several processes, each one's part of the whole step's loss."""
-        kind = self.tasks[t].kind
-        labels = torch.from_numpy(target.labels).to(self.device)  # [E, k]
-        weights = torch.from_numpy(target.weights).to(self.device)  # [E], or [E, k]
-        rows = target.segments if kind == "select" else None
-        segments = None if rows is None else torch.from_numpy(rows).to(self.device)  # [E]
-        if self.world.size == 1:
-            return task_loss(kind, logits, labels, weights, segments)
-        share = target.mass(kind) / max(self.targets[t].take(step).mass(kind), 1e-12)
-        return share * task_loss(kind, logits, labels, weights, segments)
-
-    def labels_of(self, t: int, step: np.ndarray) -> int:
-        """Return how many labels of a task the rows of a whole step have."""
-        return int(np.count_nonzero(self.targets[t].take(step).weights))
-
-    def shared_loss(self, losses: Sequence[torch.Tensor]) -> torch.Tensor:
+    def shared_loss(self, losses: torch.Tensor) -> torch.Tensor:
         """Return the total of this process's parts; the log variances of the tasks count once, not once per process."""
-        total = self.balance(torch.stack(list(losses)))
+        total = self.balance(losses)
         if not self.balance.learned:
             return total
         extra = (self.balance.weights * self.balance.log_variances / 2).sum()
@@ -219,15 +225,17 @@ class Loop:
 
     def validate(self) -> list[float | None]:
         """Return the held-out loss of each task at its best temperature, None without held-out rows."""
+        scores = self.logits(self.valid_rows) if len(self.valid_rows) else []
         found: list[float | None] = []
-        for t, rows in enumerate(self.valid_rows):
-            if not len(rows):
+        for t, out in enumerate(self.held_out):
+            if not out.any():
                 found.append(None)
                 continue
-            target = self.targets[t].take(rows)
-            known = self.labels[t].take(rows).labeled
-            logits = self.logits(rows)[t]
-            found.append(calibrated_loss(*cases(self.tasks[t].kind, logits, target.labels, known, target.indptr)))
+            own = self.labels[t].take(self.valid_rows)
+            kept = repeat(out, own.indptr)  # [E]
+            target = self.targets[t].take(self.valid_rows[out])
+            pair = cases(self.tasks[t].kind, scores[t][kept], target.labels, own.labeled[kept], target.indptr)
+            found.append(calibrated_loss(*pair))
         return found
 
     def logits(self, rows: np.ndarray) -> list[np.ndarray]:

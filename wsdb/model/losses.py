@@ -1,7 +1,7 @@
 """Noise-aware losses: the expected loss under the probabilities of the label model.
 
 Rows and elements, called items here, count by weights; weight 0 masks an item out: it has no part in the value nor in
-the gradient. A loss is 0 where all weights are 0.
+the gradient. A loss is 0 where all weights are 0. Tasks of one kind with as many labels are computed together: t of them.
 
 - multiclass, binary, ordinal:  sum_i w_i ( - sum_y p_iy log q_iy ) / sum_i w_i,  q = softmax of the logits
 - bitvector:  k sum_iy w_iy ( - p_iy log q_iy - (1 - p_iy) log (1 - q_iy) ) / sum_iy w_iy,  q the logistic function of
@@ -18,47 +18,47 @@ from wsdb.model.backend import torch
 from wsdb.model.layers import largest, row_log_softmax, sums
 
 
-def task_loss(
+def task_losses(
     kind: str,
     logits: torch.Tensor,
     labels: torch.Tensor,
     weights: torch.Tensor,
     segments: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return the loss of one task, a scalar.
+    """Return the losses of t tasks of one kind, float32 [t].
 
     Parameters
     ----------
     kind : multiclass, binary, ordinal, bitvector or select
-    logits : float32 [E, k]
-    labels : float32 [E, k]; anything finite where the weight is 0
-    weights : float32 [E]; of a bitvector [E, k]
-    segments : int64 [E], of a select task: the row, from 0, of each element
+    logits : float32 [E, t, k]
+    labels : float32 [E, t, k]; anything finite where the weight is 0
+    weights : float32 [E, t]; of bitvectors [E, t, k]
+    segments : int64 [E], of a select task, which is the only one: the row, from 0, of each element
     """
     if kind == "bitvector":
         return binary_cross_entropies(logits, labels, weights)
     if kind == "select":
         assert segments is not None
-        return select_cross_entropy(logits[:, 1], labels[:, 1], weights, segments)
-    return expected_cross_entropy(logits, labels, weights)
+        return select_cross_entropy(logits[:, 0, 1], labels[:, 0, 1], weights[:, 0], segments)[None]
+    return expected_cross_entropies(logits, labels, weights)
 
 
-def expected_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the loss of one multiclass task; logits and targets [E, k], rows of targets sum to 1; weights [E]."""
-    row = -(targets * torch.log_softmax(logits, dim=1)).sum(dim=1)  # [E]
-    return (weights * row).sum() / weights.sum().clamp_min(1e-12)
+def expected_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return [t] for multiclass tasks; logits and targets [E, t, k], the last axis of targets sums to 1; weights [E, t]."""
+    item = -(targets * torch.log_softmax(logits, dim=2)).sum(dim=2)  # [E, t]
+    return (weights * item).sum(dim=0) / weights.sum(dim=0).clamp_min(1e-12)
 
 
 def binary_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the loss of one bitvector task; all of shape [E, k]."""
-    bits = torch.nn.functional.softplus(logits) - targets * logits  # [E, k]
-    return bits.shape[1] * (weights * bits).sum() / weights.sum().clamp_min(1e-12)
+    """Return [t] for bitvector tasks; all of shape [E, t, k]."""
+    bits = torch.nn.functional.softplus(logits) - targets * logits  # [E, t, k]
+    return bits.shape[2] * (weights * bits).sum(dim=(0, 2)) / weights.sum(dim=(0, 2)).clamp_min(1e-12)
 
 
 def select_cross_entropy(
     scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, segments: torch.Tensor
 ) -> torch.Tensor:
-    """Return the loss of one select task; all of shape [E]. A row whose targets are all 0 is masked."""
+    """Return the loss of a select task, a scalar; all of shape [E]. A row whose targets are all 0 is masked."""
     kept = torch.nonzero(weights > 0).squeeze(1)
     if len(kept) == 0:
         return scores.sum() * 0

@@ -18,12 +18,12 @@ import numpy as np
 from wsdb.model.arrays import EncodedBatch
 from wsdb.model.backend import torch
 from wsdb.model.forward import ROWS
-from wsdb.model.heads import ElementHead, RowHead, SelectHead, element_head, row_head, select_head
+from wsdb.model.heads import ElementHead, RowHead, SelectHead, columns_of, element_head, row_head, select_head
 from wsdb.model.inputs import Inputs, drop, inputs_of
 from wsdb.model.layers import Affine, Named, affine, bag
 from wsdb.model.payload_arrays import PREFIX
 from wsdb.model.payloads import Payloads
-from wsdb.model.plan import HeadPlan, NetworkPlan, module_keys
+from wsdb.model.plan import HeadGroup, NetworkPlan
 from wsdb.model.slices import Outputs, Slices
 
 __all__ = ["Inputs", "Network", "build_network", "drop", "inputs_of", "network_logits"]
@@ -50,7 +50,7 @@ class Torso(nn.Module):
 
 
 class Network(nn.Module):
-    """Payloads, or none; a torso, or none; and a head for each task, in the order of the plan."""
+    """Payloads, or none; a torso, or none; and the heads of the tasks, those of one payload side by side."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.plan = plan
+        self.groups = plan.groups()
         self.torso = torso
         self.payloads = payloads
         self.heads = Named(heads)
@@ -87,9 +88,12 @@ class Network(nn.Module):
     def bases(
         self, inputs: Inputs, hidden: torch.Tensor | None, states: Mapping[str, torch.Tensor]
     ) -> list[torch.Tensor]:
-        """Return the logits of the heads."""
-        pairs = zip(self.plan.heads, self.heads.values(), strict=True)
-        return [head_logits(head, one, inputs, hidden, states) for one, head in pairs]
+        """Return the logits of the heads, in the order of the tasks."""
+        found: dict[int, torch.Tensor] = {}
+        for group, head in zip(self.groups, self.heads.values(), strict=True):
+            logits = head_logits(head, group, inputs, hidden, states)  # [b, K] or [E, K]
+            found |= zip(group.tasks, logits.split(group.sizes, dim=1), strict=True)
+        return [found[t] for t in range(len(found))]
 
     def sliced(
         self,
@@ -109,7 +113,18 @@ class Network(nn.Module):
 
     def views(self, inputs: Inputs) -> list[list[torch.Tensor]]:
         """Return the logits of every task by view, float32 [b, k]; for a network of linear heads alone."""
-        return [head.views(inputs) for head in self.heads.values() if isinstance(head, RowHead)]
+        (group,), (head,) = self.groups, self.heads.values()
+        assert isinstance(head, RowHead)
+        views = [view.split(group.sizes, dim=1) for view in head.views(inputs)]
+        return [list(task) for task in zip(*views, strict=True)]
+
+    def task_weights(self, task: int) -> dict[str, torch.Tensor]:
+        """Return the weights of one task alone, as views: by name, its part of each weight of its group's head."""
+        at = next(g for g, group in enumerate(self.groups) if task in group.tasks)
+        group, head = self.groups[at], list(self.heads.values())[at]
+        place = group.tasks.index(task)
+        start = sum(group.sizes[:place])
+        return columns_of(head, start, start + group.sizes[place])
 
     @property
     def shared(self) -> bool:
@@ -130,17 +145,17 @@ class Network(nn.Module):
 
 
 def head_logits(
-    head: nn.Module, one: HeadPlan, inputs: Inputs, hidden: torch.Tensor | None, states: Mapping[str, torch.Tensor]
+    head: nn.Module, group: HeadGroup, inputs: Inputs, hidden: torch.Tensor | None, states: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
-    """Return the logits of one task from what its head reads."""
+    """Return the logits of a group of tasks side by side, from what their head reads."""
     if isinstance(head, RowHead):
-        return head(inputs, states.get(one.payload, hidden))
-    elements = inputs.payloads[one.payload]
+        return head(inputs, states.get(group.payload, hidden))
+    elements = inputs.payloads[group.payload]
     if isinstance(head, SelectHead):
-        assert one.context is not None
-        return head(elements, states[one.payload], states[one.context])
+        assert group.context is not None
+        return head(elements, states[group.payload], states[group.context])
     assert isinstance(head, ElementHead)
-    return head(elements, states[one.payload])
+    return head(elements, states[group.payload])
 
 
 def build_network(
@@ -163,8 +178,7 @@ def build_network(
             if one.n_pretrained and one.name not in given:
                 given[one.name] = torch.zeros(one.n_pretrained, one.d_pretrained)
         payloads = Payloads(plan, given, generator)
-    keys = module_keys([head.task for head in plan.heads])
-    heads = {key: build_head(plan, one, payloads, generator) for key, one in zip(keys, plan.heads, strict=True)}
+    heads = {group.key: build_head(plan, group, payloads, generator) for group in plan.groups()}
     return Network(plan, torso, payloads, heads, build_slices(plan, payloads))
 
 
@@ -184,17 +198,20 @@ def build_slices(plan: NetworkPlan, payloads: Payloads | None) -> Slices | None:
     return Slices(plan.slices, sizes, plan.n_text, new_map)
 
 
-def build_head(plan: NetworkPlan, one: HeadPlan, payloads: Payloads | None, generator: torch.Generator) -> nn.Module:
-    """Return the head of one task."""
+def build_head(
+    plan: NetworkPlan, group: HeadGroup, payloads: Payloads | None, generator: torch.Generator
+) -> nn.Module:
+    """Return the head of a group of tasks."""
+    n_labels = sum(group.sizes)
     if payloads is None:
-        return row_head(plan.n_text, plan.n_category, plan.n_dense + plan.hidden, one.n_labels)
-    payload = next(payload for payload in plan.payloads if payload.name == one.payload)
+        return row_head(plan.n_text, plan.n_category, plan.n_dense + plan.hidden, n_labels)
+    payload = next(payload for payload in plan.payloads if payload.name == group.payload)
     if payload.shape == "singleton":
         vector = payloads.sizes[payload.name]
-        return row_head(plan.n_text, plan.n_category, plan.n_dense + vector, one.n_labels)
-    if one.context is not None:
-        return select_head(plan.width, payloads.sizes[one.context], generator)
-    return element_head(payload, plan.width, one.n_labels)
+        return row_head(plan.n_text, plan.n_category, plan.n_dense + vector, n_labels)
+    if group.context is not None:
+        return select_head(plan.width, payloads.sizes[group.context], generator)
+    return element_head(payload, plan.width, n_labels)
 
 
 def build_torso(plan: NetworkPlan, generator: torch.Generator) -> Torso:

@@ -64,6 +64,26 @@ class HeadPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadGroup:
+    """Tasks whose heads are one module, side by side: those of one payload; a select task stands alone.
+
+    Attributes
+    ----------
+    key : name of the module
+    payload : whose rows or elements the tasks label
+    tasks : their places among the tasks of the network
+    sizes : their numbers of labels
+    context : of a select task; see `HeadPlan`
+    """
+
+    key: str
+    payload: str
+    tasks: tuple[int, ...]
+    sizes: tuple[int, ...]
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkPlan:
     """A whole network.
 
@@ -101,6 +121,19 @@ class NetworkPlan:
     def shared(self) -> bool:
         """Whether the tasks share parameters, so that they are trained and stopped together."""
         return self.deep or bool(self.slices)
+
+    def groups(self) -> tuple[HeadGroup, ...]:
+        """Return the modules of heads: a hundred tasks of the row are one, and cost little more than one task."""
+        owners: dict[tuple[str, str | None], list[int]] = {}
+        for t, head in enumerate(self.heads):
+            owners.setdefault((head.payload, head.task if head.kind == "select" else None), []).append(t)
+        keys = module_keys([payload if task is None else task for payload, task in owners])
+        return tuple(
+            HeadGroup(
+                key, payload, tuple(own), tuple(self.heads[t].n_labels for t in own), self.heads[own[0]].context
+            )
+            for key, ((payload, _), own) in zip(keys, owners.items(), strict=True)
+        )
 
     def sliced(self, head: HeadPlan) -> bool:
         """Whether slices correct the logits of a task: one that gives a row one label."""

@@ -44,27 +44,91 @@ class TrainingLabels:
         return TrainingLabels(self.labels[at], self.weights[at], indptr)
 
     @property
-    def segments(self) -> np.ndarray | None:
-        """The row of each element, int64 (E,); None for a singleton task."""
-        return None if self.indptr is None else np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-
-    @property
     def rows(self) -> np.ndarray:
         """Whether the task is trained on each row, bool (n,)."""
         used = np.asarray(self.weights.any(axis=1)) if self.weights.ndim == 2 else self.weights > 0
         return used if self.indptr is None else any_of(used, self.indptr)
 
-    def mass(self, kind: str) -> float:
-        """Return the sum of the weights, by which the loss is divided.
+
+@dataclass(frozen=True, slots=True)
+class LabelStack:
+    """The labels of t tasks whose losses are computed together: of one kind, payload and number of labels.
+
+    Attributes
+    ----------
+    kind : of the tasks
+    tasks : their places among the tasks of the network; a select task stands alone
+    labels : float32 (E, t, k)
+    weights : float32 (E, t), of bitvectors (E, t, k)
+    indptr : as in `TrainingLabels`
+    """
+
+    kind: str
+    tasks: tuple[int, ...]
+    labels: np.ndarray
+    weights: np.ndarray
+    indptr: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> LabelStack:
+        """Return the labels of the given rows, in the given order."""
+        at, indptr = rows, None
+        if self.indptr is not None:
+            indptr, at = elements_of(self.indptr, rows)
+        return LabelStack(self.kind, self.tasks, self.labels[at], self.weights[at], indptr)
+
+    def of(self, place: int) -> TrainingLabels:
+        """Return the labels of one of the t tasks, as views."""
+        return TrainingLabels(self.labels[:, place], self.weights[:, place], self.indptr)
+
+    @property
+    def segments(self) -> np.ndarray | None:
+        """The row of each element, int64 (E,); None for singleton tasks."""
+        return None if self.indptr is None else np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Whether any of the tasks is trained on each row, bool (n,)."""
+        used = self.weights.reshape(len(self.weights), -1).any(axis=1)
+        return used if self.indptr is None else any_of(used, self.indptr)
+
+    def counts(self) -> np.ndarray:
+        """Return how many labels each task has, int64 (t,)."""
+        used = np.count_nonzero(self.weights, axis=0)
+        return used.sum(axis=1) if used.ndim == 2 else used
+
+    def masses(self) -> np.ndarray:
+        """Return the sum of the weights of each task, by which its loss is divided, float64 (t,).
 
         A row of a select task weighs as much as its heaviest element.
         """
-        if kind != "select":
-            return float(self.weights.sum(dtype=np.float64))
+        if self.kind != "select":
+            return self.weights.sum(axis=(0, *range(2, self.weights.ndim)), dtype=np.float64)
         assert self.indptr is not None
         filled = np.flatnonzero(np.diff(self.indptr))
-        weights = np.maximum.reduceat(self.weights, self.indptr[filled]) if len(filled) else np.empty(0)
-        return float(weights.sum(dtype=np.float64))
+        weights = np.maximum.reduceat(self.weights, self.indptr[filled]) if len(filled) else np.empty((0, 1))
+        return weights.sum(axis=0, dtype=np.float64)
+
+
+def stack_labels(tasks: Sequence[TaskTarget], targets: Sequence[TrainingLabels]) -> list[LabelStack]:
+    """Put the labels of tasks that can be computed together side by side."""
+    alike: dict[tuple[str, str | None, int], list[int]] = {}
+    for t, task in enumerate(tasks):
+        kind = task.kind if task.kind in ("bitvector", "select") else "multiclass"
+        alike.setdefault((kind, task.payload if kind != "select" else task.name, len(task.labels)), []).append(t)
+    return [
+        LabelStack(
+            kind,
+            tuple(own),
+            _side_by_side([targets[t].labels for t in own]),
+            _side_by_side([targets[t].weights for t in own]),
+            targets[own[0]].indptr,
+        )
+        for (kind, _, _), own in alike.items()
+    ]
+
+
+def _side_by_side(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return arrays[0][:, None] if len(arrays) == 1 else np.stack(arrays, axis=1)
 
 
 def training_labels(

@@ -42,7 +42,7 @@ from wsdb.model.rows import count, one_sided
 from wsdb.model.search import ENCODING, Outcome, Report, Trial, search, space_of
 from wsdb.model.slices import UPWEIGHT
 from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
-from wsdb.model.targets import TrainingLabels, held_out_rows, training_labels
+from wsdb.model.targets import LabelStack, TrainingLabels, held_out_rows, stack_labels, training_labels
 from wsdb.model.weights import FORMAT, digest, pack
 
 
@@ -163,9 +163,11 @@ class _Run:
         """Train on the rows, which any run with the same options of encoding has read."""
         order = np.argsort(rows.keys, kind="stable")  # [n]; from here on rows are visited in this order
         targets, held_out, notices = self.targets(rows)
+        stacks = stack_labels(self.tasks, targets)
         generator = torch.Generator().manual_seed(self.spec.seed)
         plan, network = self.network(rows, generator)
-        loop = self.loop(rows, order, targets, held_out, network, generator)
+        loop = self.loop(rows, order, stacks, held_out, network, generator)
+        targets = loop.targets  # the same as views of the stacks, so that nothing is kept twice
         chosen = loop.run()
         network.eval()
         parameters = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
@@ -217,23 +219,25 @@ class _Run:
         self,
         rows: Rows,
         order: np.ndarray,
-        targets: list[TrainingLabels],
+        stacks: list[LabelStack],
         held_out: list[np.ndarray],
         network: Network,
         generator: torch.Generator,
     ) -> Loop:
         """Set the training loop up."""
-        train_rows = order[np.any([target.rows for target in targets], axis=0)[order]]
+        train_rows = order[np.any([stack.rows for stack in stacks], axis=0)[order]]
+        valid_rows = order[np.any(held_out, axis=0)[order]]
         views = resolve_views(rows.encoder, network.plan, network.plan.slices)
         return Loop(
             network=network,
             store=rows.store,
             tasks=self.tasks,
-            targets=targets,
+            stacks=stacks,
             labels=rows.labels,
             members=rows.members,
             train_rows=train_rows,
-            valid_rows=[order[out[order]] for out in held_out],
+            valid_rows=valid_rows,
+            held_out=[out[valid_rows] for out in held_out],
             spec=self.spec,
             batch_size=resolve_batch_size(self.spec, len(train_rows)),
             steps=resolve_steps(self.spec, rows.encoder, network.plan.hidden, len(train_rows), views=views),
@@ -244,7 +248,7 @@ class _Run:
             world=self.world,
             began=self.began,
             progress=self.progress,
-            checkpoint=self.kept(rows, order, targets),
+            checkpoint=self.kept(rows, order, stacks),
             watch=None if self.watch is None else self.watcher(rows, order, held_out, self.watch),
         )
 
@@ -262,7 +266,7 @@ class _Run:
 
         return watch
 
-    def kept(self, rows: Rows, order: np.ndarray, targets: list[TrainingLabels]) -> Checkpoint | None:
+    def kept(self, rows: Rows, order: np.ndarray, stacks: list[LabelStack]) -> Checkpoint | None:
         """Return where the state is kept, under the fingerprint of this run."""
         if self.checkpoint is None:
             return None
@@ -278,15 +282,15 @@ class _Run:
             "torch": str(torch.__version__),
         }
         arrays = [rows.keys[order], rows.members[order], *rows.encoder.tensors().values()]
-        for target in targets:
-            found = target.take(order)
+        for stack in stacks:
+            found = stack.take(order)
             arrays += [found.labels, found.weights]
         return Checkpoint(self.checkpoint, fingerprint(facts, arrays))
 
     def trained(
         self,
         rows: Rows,
-        targets: list[TrainingLabels],
+        targets: Sequence[TrainingLabels],
         held_out: list[np.ndarray],
         loop: Loop,
         plan: NetworkPlan,
