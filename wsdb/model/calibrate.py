@@ -119,17 +119,40 @@ def calibrated_loss(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def prior_offsets(logits: np.ndarray, balance: np.ndarray) -> np.ndarray:
-    """Return b (k,), mean 0, such that the mean over rows of softmax(logits + b) is `balance`.
+    """Return b (k,), mean 0, such that the mean over rows of softmax(logits + b) is `balance`, whose parts are above 0.
 
-    Fixed point  b += 0.5 (log balance - log mean), 200 steps; rows need no labels.
+    b is where F(b) = mean log sum exp(logits + b) - balance b is least: F is convex, and its gradient is the mean less
+    the balance. Newton's method, with steps halved until F falls; rows need no labels.
     """
+    scores = np.ascontiguousarray(logits.T)  # [k, n]
     offsets = np.zeros(len(balance))
-    for _ in range(200):
-        step = 0.5 * (np.log(balance) - np.log(softmax(logits + offsets).mean(axis=0) + 1e-12))
-        offsets += step
-        if np.abs(step).max() < 1e-9:
+    value, mass = _free_energy(scores, offsets, balance)
+    for _ in range(_ROUNDS):
+        slope = mass.mean(axis=1) - balance
+        if np.abs(slope).max() < 1e-9:
             break
+        curve = np.diag(mass.mean(axis=1)) - mass @ mass.T / mass.shape[1]  # singular along (1, …, 1)
+        damp = 1e-12 + 1e-3 * np.abs(slope).max()
+        step = -np.linalg.solve(curve + 1 / len(balance) + damp * np.eye(len(balance)), slope)
+        for _ in range(_ROUNDS):
+            new, after = _free_energy(scores, offsets + step, balance)
+            if new <= value + 1e-4 * slope @ step:
+                break
+            step /= 2
+        else:
+            break
+        offsets, value, mass = offsets + step, new, after
     return offsets - offsets.mean()
+
+
+def _free_energy(scores: np.ndarray, offsets: np.ndarray, balance: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return F and softmax(logits + b), (k, n), of scores (k, n)."""
+    moved = scores + offsets[:, None]
+    top = moved.max(axis=0)
+    mass = np.exp(moved - top)
+    total = mass.sum(axis=0)
+    mass /= total
+    return float((top + np.log(total)).mean() - offsets @ balance), mass
 
 
 def decision_offsets(logits: np.ndarray, shares: np.ndarray) -> np.ndarray:

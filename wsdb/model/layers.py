@@ -21,7 +21,7 @@ class Affine(nn.Module):
         """Map float32 [..., in] to [..., out]; without inputs every row is the bias."""
         if inputs.shape[-1] == 0:
             return self.bias.expand(*inputs.shape[:-1], -1)
-        return inputs @ self.weight.T + self.bias
+        return nn.functional.linear(inputs, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
