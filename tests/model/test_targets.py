@@ -104,11 +104,12 @@ def test_the_cases_of_calibration_have_the_loss_of_training(kind: str, seed: int
     weights = rows.labeled.astype(np.float32)
     if not weights.any():
         return
-    segments = torch.from_numpy(stack(kind, rows).segments) if kind == "select" else None
+    target = stack(kind, rows)
+    segments = torch.from_numpy(target.segments) if kind == "select" else None
     # a masked element of a select task is not among those that the loss compares
     shown = np.where(rows.labeled[:, None], logits, -1e30) if kind == "select" else logits
-    arrays = (torch.from_numpy(one[:, None]) for one in (logits, rows.probabilities, weights))
-    (expected,) = task_losses(kind, *arrays, segments)
+    arrays = (logits[:, None], target.labels, target.scaled(target.masses()))
+    (expected,) = task_losses(kind, *(torch.from_numpy(one) for one in arrays), segments)
     found = log_loss(*cases(kind, shown, rows.probabilities, rows.labeled, rows.indptr))
     assert found * (2 if kind == "bitvector" else 1) == pytest.approx(float(expected), rel=1e-4, abs=1e-6)
 

@@ -54,11 +54,37 @@ class Norm(nn.Module):
         return nn.functional.layer_norm(states, self.weight.shape, self.weight, self.bias)
 
 
+class Lookup(nn.EmbeddingBag):
+    """The sum of the rows of a table that the category columns of a row name.
+
+    A small table is multiplied by counts: its gradient is a product as well, which takes half the time of adding rows.
+    """
+
+    def forward(self, slots: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Return float32 [b, h] of slots int32 [b, c]."""
+        if len(self.weight) > SMALL:
+            return super().forward(slots)
+        counts = self.weight.new_zeros(len(slots), len(self.weight))
+        counts.scatter_add_(1, slots.long(), counts.new_ones(()).expand(slots.shape))  # [b, slots of the table]
+        return counts @ self.weight
+
+
+SMALL = 512
+"""Most rows of a table that is multiplied by counts."""
+
+
 def bag(table: torch.Tensor, *, by_offsets: bool, mode: str = "sum") -> nn.EmbeddingBag | None:
-    """Return a table whose rows are summed (or averaged), or None where it has no rows."""
+    """Return a table whose rows are summed (or averaged), or None where it has no rows.
+
+    Parameters
+    ----------
+    by_offsets : whether rows name any number of its rows, by slots and offsets; else one for each column
+    """
     if not len(table):
         return None
-    return nn.EmbeddingBag.from_pretrained(table, freeze=False, mode=mode, include_last_offset=by_offsets)
+    if not by_offsets:
+        return Lookup.from_pretrained(table, freeze=False, mode="sum")
+    return nn.EmbeddingBag.from_pretrained(table, freeze=False, mode=mode, include_last_offset=True)
 
 
 def sums(values: torch.Tensor, rows: torch.Tensor, n: int) -> torch.Tensor:

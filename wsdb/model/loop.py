@@ -87,16 +87,18 @@ class Loop:
     best: BestWeights = field(init=False)
     parameters: list[torch.nn.Parameter] = field(init=False)
     targets: list[TrainingLabels] = field(init=False)
-    places: torch.Tensor = field(init=False)
+    stacked: list[int] = field(init=False)
     order: np.ndarray = field(init=False)
-    totals: torch.Tensor = field(init=False)
+    totals: torch.Tensor = field(init=False)  # [t], in the order of the stacks: the loss times the number of labels
+    seen: np.ndarray = field(init=False)  # (t,), that number
     at: int = 0
     saved: float = 0.0
 
     def __post_init__(self) -> None:
         steps = -(-len(self.train_rows) // self.batch_size)
         learned = self.spec.task_balance == "uncertainty"
-        self.balance = TaskBalance([task.weight for task in self.tasks], learned=learned).to(self.device)
+        self.stacked = [t for stack in self.stacks for t in stack.tasks]
+        self.balance = TaskBalance([self.tasks[t].weight for t in self.stacked], learned=learned).to(self.device)
         self.optimizers = Optimizers(
             self.network,
             self.balance,
@@ -112,9 +114,8 @@ class Loop:
         self.parameters = [one for one in (*self.network.parameters(), *own) if one.requires_grad]
         if self.network.slices is not None:
             self.network.slices.expect(torch.from_numpy(self.members[self.train_rows].mean(axis=0)).float())
-        self.places = torch.tensor([t for stack in self.stacks for t in stack.tasks], device=self.device).argsort()
         self.order = np.empty(0, np.int64)
-        self.totals = self.no_totals()
+        self.forget()
 
     def run(self) -> dict[str, int]:
         """Train; return the epoch of each task whose weights the network has now.
@@ -145,7 +146,8 @@ class Loop:
         """Visit the rows that are left of an epoch; return the mean training loss of each task."""
         if self.at == 0:
             drawn = torch.randperm(len(self.train_rows), generator=self.generator).numpy()
-            self.order, self.totals = self.train_rows[drawn], self.no_totals()
+            self.order = self.train_rows[drawn]
+            self.forget()
         while self.at < len(self.order):
             loss = self.loss(self.order[self.at : self.at + self.batch_size])
             self.optimizers.zero_grad()
@@ -156,13 +158,16 @@ class Loop:
             self.at += self.batch_size
             if self.world.size == 1 and time.monotonic() - self.saved > self.spec.checkpoint_s:
                 self.save(epoch, ended=False)
-        totals = self.world.sum(self.totals.clone()).cpu().numpy()
-        return [float(total / max(labels, 1)) for total, labels in totals]
+        both = torch.stack([self.totals, torch.from_numpy(self.seen).to(self.totals)])
+        totals, seen = self.world.sum(both).cpu().numpy()
+        found = dict(zip(self.stacked, (totals / np.maximum(seen, 1)).tolist(), strict=True))
+        return [found[t] for t in range(len(self.tasks))]
 
-    def no_totals(self) -> torch.Tensor:
-        """Return zeros [t, 2]: per task the loss times the number of labels, and that number."""
+    def forget(self) -> None:
+        """Begin to add the losses of an epoch up."""
         kind = torch.float32 if self.device.type == "mps" else torch.float64
-        return torch.zeros(len(self.tasks), 2, dtype=kind, device=self.device)
+        self.totals = torch.zeros(len(self.tasks), dtype=kind, device=self.device)
+        self.seen = np.zeros(len(self.tasks), np.int64)
 
     def loss(self, step: np.ndarray) -> torch.Tensor:
         """Return this process's part of the weighted loss of a step's rows; add each task's own to `totals`."""
@@ -176,31 +181,31 @@ class Loop:
                 scores = self.network.views(inputs)
             else:
                 scores = [[one] for one in (self.network(inputs) if sliced is None else sliced.logits)]
-        losses = torch.cat([self.stack_losses(stack, scores, rows, step) for stack in self.stacks])[self.places]  # [t]
+        parts = [self.stack_losses(stack, scores, rows, step) for stack in self.stacks]
+        losses = torch.cat([part[0] for part in parts])  # [t], in the order of the stacks
+        counts = np.concatenate([part[1] for part in parts], axis=1)  # [2, t]
+        self.seen += counts[0]
+        self.totals += losses.detach() * torch.from_numpy(counts[1] / len(scores[0])).to(self.totals)
         total = self.balance(losses) if self.world.size == 1 else self.shared_loss(losses)
         return total if sliced is None else total + self.slice_loss(sliced, rows, step)
 
     def stack_losses(
         self, stack: LabelStack, scores: Sequence[Sequence[torch.Tensor]], rows: np.ndarray, step: np.ndarray
-    ) -> torch.Tensor:
-        """Return the losses of the tasks of a stack, summed over the views of their logits; of several processes, each
-        one's part of the whole step's losses.
+    ) -> tuple[torch.Tensor, np.ndarray]:
+        """Return the losses of the tasks of a stack, summed over the views of their logits, float32 [t]; of several
+        processes, each one's part of the whole step's losses. And how many labels its rows and the step's have, (2, t).
         """
         own = stack.take(rows)
-        labels, weights = (torch.from_numpy(one).to(self.device) for one in (own.labels, own.weights))
-        found = own.segments if stack.kind == "select" else None
-        segments = None if found is None else torch.from_numpy(found).to(self.device)  # [E]
-        views = [torch.stack(view, dim=1).float() for view in zip(*(scores[t] for t in stack.tasks), strict=True)]
-        losses = sum(task_losses(stack.kind, view, labels, weights, segments) for view in views)
-        counts = whole = own.counts()
-        if self.world.size > 1:
-            every = stack.take(step)
-            whole = every.counts()
-            losses = losses * torch.from_numpy(own.masses() / np.maximum(every.masses(), 1e-12)).to(losses)
-        totals = torch.from_numpy(np.stack([whole / len(views), counts], axis=1)).to(self.totals)  # [t, 2]
-        totals[:, 0] *= losses.detach().to(totals.dtype)
-        self.totals[list(stack.tasks)] += totals
-        return losses
+        every = own if self.world.size == 1 else stack.take(step)
+        labels = torch.from_numpy(own.labels).to(self.device)  # [E, t, k]
+        weights = torch.from_numpy(own.scaled(every.masses())).to(self.device)  # [E, t], or [E, t, k]
+        rows_of = own.segments if stack.kind == "select" else None
+        segments = None if rows_of is None else torch.from_numpy(rows_of).to(self.device)  # [E]
+        losses = labels.new_zeros(len(stack.tasks))
+        for view in zip(*(scores[t] for t in stack.tasks), strict=True):
+            logits = torch.stack(view, dim=1).float()  # [E, t, k]
+            losses = losses + task_losses(stack.kind, logits, labels, weights, segments)
+        return losses, np.stack([own.counts(), every.counts()])
 
     def slice_loss(self, outputs: Outputs, rows: np.ndarray, step: np.ndarray) -> torch.Tensor:
         """Return the loss of membership and of the experts; of several processes, this one's part."""
@@ -270,6 +275,7 @@ class Loop:
             "generator": self.generator.get_state().numpy(),
             "order": self.order,
             "totals": self.totals.cpu().numpy(),
+            "seen": self.seen,
             "averaged": np.array(self.average.steps),
         }
         arrays |= {f"average.{i}": mean.cpu().numpy() for i, mean in enumerate(self.average.means)}
@@ -307,6 +313,7 @@ class Loop:
         ]
         self.order, self.at = arrays["order"], int(facts["at"])
         self.totals = torch.from_numpy(np.array(arrays["totals"])).to(self.device)
+        self.seen = np.array(arrays["seen"])
         self.history.extend(facts["history"])
         return int(facts["epoch"]), bool(facts["ended"])
 

@@ -1,13 +1,14 @@
 """Noise-aware losses: the expected loss under the probabilities of the label model.
 
 Rows and elements, called items here, count by weights; weight 0 masks an item out: it has no part in the value nor in
-the gradient. A loss is 0 where all weights are 0. Tasks of one kind with as many labels are computed together: t of them.
+the gradient. The weights of a step sum to 1, so that a loss is a mean; where all are 0 it is 0. Tasks of one kind with
+as many labels are computed together: t of them.
 
-- multiclass, binary, ordinal:  sum_i w_i ( - sum_y p_iy log q_iy ) / sum_i w_i,  q = softmax of the logits
-- bitvector:  k sum_iy w_iy ( - p_iy log q_iy - (1 - p_iy) log (1 - q_iy) ) / sum_iy w_iy,  q the logistic function of
-  the logits: the sum of k independent binary losses, where the labels are known of equally many items
-- select:  sum_r w_r ( - sum_{i in r} p_i log q_i ) / sum_r w_r,  q the softmax of the yes logits over the items of row
-  r that are not masked, p the yes probabilities scaled to sum to 1 over them (METHODS 7.3); w_r the largest of w_i
+- multiclass, binary, ordinal:  sum_i w_i ( - sum_y p_iy log q_iy ),  q = softmax of the logits
+- bitvector:  k sum_iy w_iy ( - p_iy log q_iy - (1 - p_iy) log (1 - q_iy) ),  q the logistic function of the logits: the
+  sum of k independent binary losses, where the labels are known of equally many items
+- select:  sum_r w_r ( - sum_{i in r} p_i log q_i ),  q the softmax of the yes logits over the items of row r that are
+  not masked, p the yes probabilities scaled to sum to 1 over them (METHODS 7.3); w_r the largest of w_i
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def task_losses(
     kind : multiclass, binary, ordinal, bitvector or select
     logits : float32 [E, t, k]
     labels : float32 [E, t, k]; anything finite where the weight is 0
-    weights : float32 [E, t]; of bitvectors [E, t, k]
+    weights : float32 [E, t]; of bitvectors [E, t, k]; see `wsdb.model.targets.LabelStack.scaled`
     segments : int64 [E], of a select task, which is the only one: the row, from 0, of each element
     """
     if kind == "bitvector":
@@ -46,13 +47,13 @@ def task_losses(
 def expected_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return [t] for multiclass tasks; logits and targets [E, t, k], the last axis of targets sums to 1; weights [E, t]."""
     item = -(targets * torch.log_softmax(logits, dim=2)).sum(dim=2)  # [E, t]
-    return (weights * item).sum(dim=0) / weights.sum(dim=0).clamp_min(1e-12)
+    return (weights * item).sum(dim=0)
 
 
 def binary_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return [t] for bitvector tasks; all of shape [E, t, k]."""
     bits = torch.nn.functional.softplus(logits) - targets * logits  # [E, t, k]
-    return bits.shape[2] * (weights * bits).sum(dim=(0, 2)) / weights.sum(dim=(0, 2)).clamp_min(1e-12)
+    return bits.shape[2] * (weights * bits).sum(dim=(0, 2))
 
 
 def select_cross_entropy(
@@ -67,7 +68,7 @@ def select_cross_entropy(
     mass = sums(targets[kept, None], rows, n)  # [n, 1]
     row = sums(-(targets[kept, None] * log_q), rows, n) / mass.clamp_min(1e-12)  # [n, 1]
     weight = largest(weights[kept, None], rows, n) * (mass > 0)  # [n, 1]
-    return (weight * row).sum() / weight.sum().clamp_min(1e-12)
+    return (weight * row).sum()
 
 
 def sharpen_labels(probabilities: np.ndarray, power: float, *, hard: bool = False) -> np.ndarray:

@@ -71,13 +71,14 @@ class Optimizers:
         rest = [one for one in network.parameters() if one.requires_grad and id(one) not in deep]
         self.parts: dict[str, torch.optim.Optimizer] = {}
         if rest:
-            self.parts["adagrad"] = torch.optim.Adagrad(parameter_groups(network, rest, steps))
+            fused = rest[0].device.type == "cpu"  # one pass over each weight; torch has it for no other device
+            self.parts["adagrad"] = torch.optim.Adagrad(parameter_groups(network, rest, steps), fused=fused)
         rate = _ENCODER_LR if spec.encoder_lr == "auto" else float(spec.encoder_lr)
         groups = [{"params": self.encoders, "lr": rate, "weight_decay": _ENCODER_DECAY}] if self.encoders else []
         if balance.learned:
             groups.append({"params": list(balance.parameters()), "lr": _BALANCE_LR, "weight_decay": 0.0})
         if groups:
-            self.parts["adamw"] = torch.optim.AdamW(groups)
+            self.parts["adamw"] = torch.optim.AdamW(groups, fused=groups[0]["params"][0].device.type != "mps")
             for group in self.parts["adamw"].param_groups:
                 group["full_lr"] = group["lr"]
 

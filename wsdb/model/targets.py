@@ -96,6 +96,11 @@ class LabelStack:
         used = np.count_nonzero(self.weights, axis=0)
         return used.sum(axis=1) if used.ndim == 2 else used
 
+    def scaled(self, masses: np.ndarray) -> np.ndarray:
+        """Return the weights, float32, divided by those sums of weights (t,): of a step, of which this is a part."""
+        scale = np.divide(1, masses, out=np.zeros(len(masses)), where=masses > 0).astype(np.float32)
+        return self.weights * (scale[:, None] if self.weights.ndim == 3 else scale)
+
     def masses(self) -> np.ndarray:
         """Return the sum of the weights of each task, by which its loss is divided, float64 (t,).
 
