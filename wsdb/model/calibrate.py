@@ -101,7 +101,7 @@ def _best_scale(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 def _derivatives(scores: np.ndarray, targets: np.ndarray, scale: float) -> tuple[float, float]:
-    """Return the first two derivatives by s of the mean over n of log sum exp(s z) - s t z; arrays (k, n), max z = 0."""
+    """Return the first two derivatives by s of the mean over n of log sum exp(s z) - s t z; (k, n), max z = 0."""
     mass = np.exp(scores * scale)
     mass /= mass.sum(axis=0)
     mean = (mass * scores).sum(axis=0)
@@ -121,38 +121,22 @@ def calibrated_loss(logits: np.ndarray, targets: np.ndarray) -> float:
 def prior_offsets(logits: np.ndarray, balance: np.ndarray) -> np.ndarray:
     """Return b (k,), mean 0, such that the mean over rows of softmax(logits + b) is `balance`, whose parts are above 0.
 
-    b is where F(b) = mean log sum exp(logits + b) - balance b is least: F is convex, and its gradient is the mean less
-    the balance. Newton's method, with steps halved until F falls; rows need no labels.
+    Fixed point  b += 0.5 (log balance - log mean), 200 steps; rows need no labels. Where logits are sharp it stops on
+    the way, which is wanted: the last percent of the balance is not worth a boundary deep inside the rows of one label
+    (bench/quality_examples.py: youtube trained on gold has 95.4 so, and 92.2 where the balance is met exactly).
     """
-    scores = np.ascontiguousarray(logits.T)  # [k, n]
+    columns = logits.T - logits.max(axis=1)
+    mass = np.ascontiguousarray(np.exp(columns))  # [k, n]; softmax(logits + b) is mass * exp(b), normalized
     offsets = np.zeros(len(balance))
-    value, mass = _free_energy(scores, offsets, balance)
-    for _ in range(_ROUNDS):
-        slope = mass.mean(axis=1) - balance
-        if np.abs(slope).max() < 1e-9:
+    for _ in range(200):
+        odds = np.exp(offsets)
+        total = np.maximum(np.einsum("k,kn->n", odds, mass), 1e-300)  # einsum, not BLAS: the same bits on any machine
+        mean = odds * np.einsum("kn,n->k", mass, 1 / total) / mass.shape[1]
+        step = 0.5 * (np.log(balance) - np.log(mean + 1e-12))
+        offsets += step
+        if np.abs(step).max() < 1e-9:
             break
-        curve = np.diag(mass.mean(axis=1)) - mass @ mass.T / mass.shape[1]  # singular along (1, …, 1)
-        damp = 1e-12 + 1e-3 * np.abs(slope).max()
-        step = -np.linalg.solve(curve + 1 / len(balance) + damp * np.eye(len(balance)), slope)
-        for _ in range(_ROUNDS):
-            new, after = _free_energy(scores, offsets + step, balance)
-            if new <= value + 1e-4 * slope @ step:
-                break
-            step /= 2
-        else:
-            break
-        offsets, value, mass = offsets + step, new, after
     return offsets - offsets.mean()
-
-
-def _free_energy(scores: np.ndarray, offsets: np.ndarray, balance: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return F and softmax(logits + b), (k, n), of scores (k, n)."""
-    moved = scores + offsets[:, None]
-    top = moved.max(axis=0)
-    mass = np.exp(moved - top)
-    total = mass.sum(axis=0)
-    mass /= total
-    return float((top + np.log(total)).mean() - offsets @ balance), mass
 
 
 def decision_offsets(logits: np.ndarray, shares: np.ndarray) -> np.ndarray:

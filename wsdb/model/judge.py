@@ -25,7 +25,7 @@ from wsdb.model.spec import TaskTarget, TrainSpec
 _ENOUGH_GOLD = 100  # gold rows of dev from which calibration prefers them to held-out weak labels
 _COVERED = 0.75  # share of labeled rows from which the labels speak for the other rows
 _SAMPLE, _LOGITS, _LEAST = 1 << 20, 1 << 24, 1 << 14
-"""Rows whose decisions are compared with the class balance: as many as that, have that many logits, but at least that."""
+"""Rows whose decisions are compared with the class balance: so many, or fewer that have so many logits, or so few."""
 
 
 @dataclass(frozen=True, slots=True)

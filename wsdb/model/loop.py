@@ -192,8 +192,9 @@ class Loop:
     def stack_losses(
         self, stack: LabelStack, scores: Sequence[Sequence[torch.Tensor]], rows: np.ndarray, step: np.ndarray
     ) -> tuple[torch.Tensor, np.ndarray]:
-        """Return the losses of the tasks of a stack, summed over the views of their logits, float32 [t]; of several
-        processes, each one's part of the whole step's losses. And how many labels its rows and the step's have, (2, t).
+        """Return the losses of the tasks of a stack, float32 [t], and how many labels `rows` and `step` have, (2, t).
+
+        The losses are summed over the views of the logits; of several processes, they are this one's part.
         """
         own = stack.take(rows)
         every = own if self.world.size == 1 else stack.take(step)

@@ -45,7 +45,7 @@ def task_losses(
 
 
 def expected_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return [t] for multiclass tasks; logits and targets [E, t, k], the last axis of targets sums to 1; weights [E, t]."""
+    """Return [t] for multiclass tasks; logits and targets [E, t, k], a target's last axis sums to 1; weights [E, t]."""
     item = -(targets * torch.log_softmax(logits, dim=2)).sum(dim=2)  # [E, t]
     return (weights * item).sum(dim=0)
 

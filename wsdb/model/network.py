@@ -3,9 +3,10 @@
 Notation for shapes: b rows, c category columns, d dense columns, h hidden units, E elements of a payload, k labels of a
 task.
 
-A task on rows has a wide linear path over all inputs. Without a torso and payloads every parameter belongs to one task,
-and the network is one softmax regression for each. With a torso category and dense columns also pass through two layers
-whose output every task on rows reads; text stays in the wide path. Payloads give states to the elements of lists, which
+A task on rows has a linear path over its inputs. Without a torso and payloads every parameter belongs to one task, and
+the network is one softmax regression for each. With a torso category and dense columns pass through two layers whose
+output every task on rows reads; text and the plain numbers keep a linear path beside it, categories do not: with a
+weight for each value and task, few labels are learned by heart. Payloads give states to the elements of lists, which
 tasks on them label, and which rows read pooled to one vector.
 """
 
@@ -132,11 +133,11 @@ class Network(nn.Module):
         return self.plan.shared
 
     def deep_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that learn by small steps, as deep networks do: all but maps of tasks and slices.
+        """Return the parameters that learn by small steps, as deep networks do: all but tables of tasks, and slices.
 
-        There are none in a network without payloads.
+        There are none in a network without a torso and payloads.
         """
-        if self.payloads is None:
+        if not self.plan.deep:
             return []
         wide = (name for name, _ in self.named_parameters() if name.split(".")[0] == "heads")
         linear = {name for name in wide if name.split(".")[2] in ("text", "categories", "values", "grams")}
@@ -198,17 +199,16 @@ def build_slices(plan: NetworkPlan, payloads: Payloads | None) -> Slices | None:
     return Slices(plan.slices, sizes, plan.n_text, new_map)
 
 
-def build_head(
-    plan: NetworkPlan, group: HeadGroup, payloads: Payloads | None, generator: torch.Generator
-) -> nn.Module:
+def build_head(plan: NetworkPlan, group: HeadGroup, payloads: Payloads | None, generator: torch.Generator) -> nn.Module:
     """Return the head of a group of tasks."""
     n_labels = sum(group.sizes)
+    n_category = 0 if plan.hidden else plan.n_category
     if payloads is None:
-        return row_head(plan.n_text, plan.n_category, plan.n_dense + plan.hidden, n_labels)
+        return row_head(plan.n_text, n_category, plan.n_dense + plan.hidden, n_labels)
     payload = next(payload for payload in plan.payloads if payload.name == group.payload)
     if payload.shape == "singleton":
         vector = payloads.sizes[payload.name]
-        return row_head(plan.n_text, plan.n_category, plan.n_dense + vector, n_labels)
+        return row_head(plan.n_text, n_category, plan.n_dense + vector, n_labels)
     if group.context is not None:
         return select_head(plan.width, payloads.sizes[group.context], generator)
     return element_head(payload, plan.width, n_labels)

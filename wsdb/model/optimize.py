@@ -1,4 +1,4 @@
-"""Steps of training: Adagrad for linear maps and tables, AdamW with warm-up for the encoders of payloads."""
+"""Steps of training: Adagrad for linear maps and tables, AdamW with warm-up for torsos and the encoders of payloads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from wsdb.model.spec import TrainSpec
 
 _DENSE_LR = 0.1  # step size of dense inputs, as a share of that of sparse inputs
 _SLICE_LR = 0.375  # longest step of dense inputs in maps of slices
-_ENCODER_LR = 1e-3
 _ENCODER_DECAY = 0.01
 _BALANCE_LR = 0.01
 
@@ -48,9 +47,9 @@ class Optimizers:
 
     Parameters
     ----------
-    network : its deep parameters are those of encoders
+    network : its deep parameters are those of torso and encoders
     balance : of the tasks
-    steps : of Adagrad
+    steps : their sizes and penalties
     most : number of steps of the whole training, of which the warm-up is a share
     """
 
@@ -73,8 +72,8 @@ class Optimizers:
         if rest:
             fused = rest[0].device.type == "cpu"  # one pass over each weight; torch has it for no other device
             self.parts["adagrad"] = torch.optim.Adagrad(parameter_groups(network, rest, steps), fused=fused)
-        rate = _ENCODER_LR if spec.encoder_lr == "auto" else float(spec.encoder_lr)
-        groups = [{"params": self.encoders, "lr": rate, "weight_decay": _ENCODER_DECAY}] if self.encoders else []
+        own = {"params": self.encoders, "lr": steps.encoder_lr, "weight_decay": _ENCODER_DECAY}
+        groups: list[dict[str, Any]] = [own] if self.encoders else []
         if balance.learned:
             groups.append({"params": list(balance.parameters()), "lr": _BALANCE_LR, "weight_decay": 0.0})
         if groups:

@@ -129,9 +129,7 @@ class NetworkPlan:
             owners.setdefault((head.payload, head.task if head.kind == "select" else None), []).append(t)
         keys = module_keys([payload if task is None else task for payload, task in owners])
         return tuple(
-            HeadGroup(
-                key, payload, tuple(own), tuple(self.heads[t].n_labels for t in own), self.heads[own[0]].context
-            )
+            HeadGroup(key, payload, tuple(own), tuple(self.heads[t].n_labels for t in own), self.heads[own[0]].context)
             for key, ((payload, _), own) in zip(keys, owners.items(), strict=True)
         )
 

@@ -88,7 +88,7 @@ class LabelStack:
     @property
     def rows(self) -> np.ndarray:
         """Whether any of the tasks is trained on each row, bool (n,)."""
-        used = self.weights.reshape(len(self.weights), -1).any(axis=1)
+        used = np.asarray(self.weights.reshape(len(self.weights), -1).any(axis=1))
         return used if self.indptr is None else any_of(used, self.indptr)
 
     def counts(self) -> np.ndarray:
