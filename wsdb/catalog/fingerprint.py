@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 
 from wsdb.core.lf import LabelingFunction
 from wsdb.parser.render import Spec, essence, render
@@ -31,6 +32,7 @@ def metadata_hash(spec: Spec) -> str:
     return digest(spec.comment)
 
 
+@lru_cache(maxsize=50_000)
 def votes_hash(lf: LabelingFunction) -> str:
     """Return the hash of what the votes of a labeling function depend on in its definition.
 

@@ -16,7 +16,7 @@ from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.rowsql import gold_is_own, gold_select
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
-from wsdb.engine.analyze import Reads, reads
+from wsdb.engine.analyze import Reads, prepare, reads
 from wsdb.engine.compile import key_columns
 from wsdb.engine.elements import of_elements
 from wsdb.engine.inline import inlined
@@ -81,6 +81,7 @@ class Inspector:
         types, stale = self._columns(task), self._inputs.stale(lfs)
         columns, matrix = list(types), self._table(f"matrix_{task.name}")
         together = self._bind_together(lfs, task)
+        prepare(self._con, (self._row_query(lf, task) for lf in lfs if lf.enabled and is_row(lf)))
         facts = {lf.name: self._lf(lf, task, types, together) for lf in lfs if lf.enabled}
         facts |= self._kernels(lfs, task, types, facts)
         read = {name for known in facts.values() for name in known.reads}
@@ -180,7 +181,7 @@ class Inspector:
         able = [inline(lf, facts[lf.name]) for lf in lfs if lf.enabled and facts[lf.name].definition_hash is not None]
         able = [lf for lf in able if lf.scope == "row"]
         found = {}
-        for lf, kernel in zip(able, kernels_of(self._con, able, task, types), strict=True):
+        for lf, kernel in zip(able, kernels_of(self._con, able, task, types, self._functions.own), strict=True):
             if kernel is not None:
                 self.kernels[lf] = kernel
                 texts = kernel.predicates
@@ -247,7 +248,7 @@ class Inspector:
         if query is None:
             return Reads()
         try:
-            if not (together and isinstance(lf.body, VoteWhen | Expression)):
+            if not (together and is_row(lf)):
                 describe(self._con, query, None, f'labeling function "{lf.name}"')
         except SpecError as error:
             raise DataError(
@@ -256,11 +257,14 @@ class Inspector:
                 hint=f"CREATE OR REPLACE LABELING FUNCTION {lf.name} for the columns there are now",
                 lf=lf.name,
             ) from error
-        body = lf.body
-        if isinstance(body, VoteWhen | Expression):  # without the keys, which every LF is bound next to
-            sql = body.predicate if isinstance(body, VoteWhen) else body.sql
-            return reads(self._con, f"SELECT (\n{sql}\n) FROM {task.relation}{self._joins(lf, task)}", self._functions)
-        return reads(self._con, body.sql if isinstance(body, Select) else query, self._functions)
+        if is_row(lf):
+            return reads(self._con, self._row_query(lf, task), self._functions)
+        return reads(self._con, lf.body.sql if isinstance(lf.body, Select) else query, self._functions)
+
+    def _row_query(self, lf: LabelingFunction, task: Task) -> str:
+        """Return the SELECT of a row body alone, without the keys, which every labeling function is bound next to."""
+        sql = lf.body.predicate if isinstance(lf.body, VoteWhen) else getattr(lf.body, "sql", "")
+        return f"SELECT (\n{sql}\n) FROM {task.relation}{self._joins(lf, task)}"
 
     def _own(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> tuple[str, ...]:
         """Return the columns of the task's relation that a labeling function reads."""
@@ -287,6 +291,11 @@ class Inspector:
             f"SELECT count(*), bit_xor(hash({names})), sum(hash({names})::HUGEINT) FROM {source}"
         ).fetchall()[0]
         return digest(source, names, *row)
+
+
+def is_row(lf: LabelingFunction) -> bool:
+    """Return whether a labeling function is SQL over one row."""
+    return isinstance(lf.body, VoteWhen | Expression)
 
 
 TEXT = re.compile(r"LIKE|contains|lower|upper|similar", re.IGNORECASE)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 import polars as pl
 
 from wsdb.core.lf import Expression, LabelingFunction, VoteWhen
-from wsdb.core.sqltext import ident, literal
+from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
+from wsdb.engine.analyze import functions, trees
 from wsdb.engine.match.pattern import Node, Unprovable, never
 from wsdb.engine.match.pattern import literal as literal_of
 from wsdb.engine.match.predicate import Predicate, Search, atoms
@@ -49,7 +49,11 @@ def kernel_of(
 
 
 def kernels_of(
-    con: duckdb.DuckDBPyConnection, lfs: Sequence[LabelingFunction], task: Task, types: Mapping[str, str]
+    con: duckdb.DuckDBPyConnection,
+    lfs: Sequence[LabelingFunction],
+    task: Task,
+    types: Mapping[str, str],
+    own: frozenset[str] | None = None,
 ) -> list[Kernel | None]:
     """Return the kernel of each labeling function, None where it has to stay in DuckDB.
 
@@ -61,29 +65,59 @@ def kernels_of(
     ----------
     con : a connection that sees the task's relation, for DuckDB's parser, macros, collations and regular expressions
     types : column name as stored -> DuckDB type, of the task's relation
+    own : lower-cased names of the functions that are not DuckDB's own; None asks for them
     """
-    queries = [_query(lf) for lf in lfs]
-    todo = [at for at, query in enumerate(queries) if query is not None]
-    kernels: list[Kernel | None] = [None] * len(lfs)
-    if not todo or not _plain(con):
-        return kernels
+    queries = {lf: query for lf in lfs if (query := _query(lf)) is not None}
+    if not queries or not _plain(con, own):
+        return [None] * len(lfs)
     types = _without_collation(con, task, types)
-    con = con.cursor()  # what follows needs nothing of the session, and an error in it must not end a transaction
-    trees = [con.execute(f"SELECT json_serialize_sql({literal(str(queries[at]))})").fetchall()[0][0] for at in todo]
+    context = (_bare(task.relation), task.labels, task.code_type, *types.items())
+    keys = {lf: (context, query, _label(lf)) for lf, query in queries.items()}
+    new = [lf for lf, key in keys.items() if key not in _known]
+    if new:
+        if len(_known) + len(new) > KNOWN:
+            _known.clear()
+            new = list(keys)
+        made = _made(con.cursor(), new, [queries[lf] for lf in new], task, types)
+        _known.update((keys[lf], kernel) for lf, kernel in zip(new, made, strict=True))
+    return [_known[keys[lf]] if lf in keys else None for lf in lfs]
+
+
+KNOWN = 20_000
+"""This many kernels are kept in memory: a refresh makes those of new functions only."""
+_known: dict[Hashable, Kernel | None] = {}
+
+
+def _made(
+    con: duckdb.DuckDBPyConnection,
+    lfs: Sequence[LabelingFunction],
+    queries: Sequence[str],
+    task: Task,
+    types: Mapping[str, str],
+) -> list[Kernel | None]:
+    """Return the kernels of labeling functions with these queries, on a connection of their own.
+
+    What is asked needs nothing of the session, and an error in it must not end a transaction.
+    """
+    kernels: list[Kernel | None] = [None] * len(lfs)
     patterns: dict[int, list[tuple[str, str]]] = {}
-    for at, tree in zip(todo, trees, strict=True):
+    for at, tree in enumerate(trees(con, queries)):
         translator = Translator(con, types, _bare(task.relation))
         try:
-            sql = expression(json.loads(tree))
-            kernels[at] = _kernel(lfs[at], sql, task, translator)
+            kernels[at] = _kernel(lfs[at], expression(tree), task, translator)
             patterns[at] = translator.patterns
         except (Unprovable, RecursionError):
             continue
-    known = _compiled(con, {pattern for found in patterns.values() for pattern in found})
+    compiled = _compiled(con, {pattern for found in patterns.values() for pattern in found})
     for at, found in patterns.items():
-        if not known.issuperset(found):
+        if not compiled.issuperset(found):
             kernels[at] = None
     return kernels
+
+
+def _label(lf: LabelingFunction) -> str | None:
+    """Return the label of VOTE … WHEN, None of any other body."""
+    return lf.body.label if isinstance(lf.body, VoteWhen) else None
 
 
 def _query(lf: LabelingFunction) -> str | None:
@@ -143,13 +177,11 @@ def _bare(relation: str) -> str:
     return name.lower() if name.isidentifier() and "'" not in relation else ""
 
 
-def _plain(con: duckdb.DuckDBPyConnection) -> bool:
+def _plain(con: duckdb.DuckDBPyConnection, own: frozenset[str] | None) -> bool:
     """Return whether functions mean DuckDB's own and texts compare by their bytes."""
-    own = con.execute(
-        "SELECT DISTINCT function_name, current_setting('default_collation') FROM duckdb_functions() "
-        "WHERE NOT internal UNION ALL SELECT '', current_setting('default_collation')"
-    ).fetchall()
-    return all(collation == "" and name.lower() not in FUNCTIONS | _USED for name, collation in own)
+    if con.execute("SELECT current_setting('default_collation')").fetchall() != [("",)]:
+        return False
+    return (functions(con).own if own is None else own).isdisjoint(FUNCTIONS | _USED)
 
 
 def _without_collation(con: duckdb.DuckDBPyConnection, task: Task, types: Mapping[str, str]) -> dict[str, str]:

@@ -63,15 +63,15 @@ _COMPARE = {
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
-def expression(parsed: dict[str, Any]) -> Sql:
-    """Return the one expression of ``SELECT (expression)``, as json_serialize_sql answers it.
+def expression(parsed: dict[str, Any] | None) -> Sql:
+    """Return the one expression of ``SELECT (expression)``, whose tree DuckDB gave; None did not parse.
 
     Raises
     ------
     Unprovable
         where it is anything else, or holds a node that is not known.
     """
-    if parsed.get("error") or len(parsed["statements"]) != 1:
+    if parsed is None or len(parsed["statements"]) != 1:
         raise Unprovable
     node = parsed["statements"][0]["node"]
     if node.get("type") != "SELECT_NODE" or len(node["select_list"]) != 1 or node["from_table"]["type"] != "EMPTY":
