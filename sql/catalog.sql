@@ -42,10 +42,10 @@ CREATE TABLE IF NOT EXISTS wsdb.object_versions (
 
 -- The label matrix of each task as it was last computed, and what its columns were computed from. rows_hash covers all
 -- rows; row_columns are the columns that votes, split and gold depend on, besides the keys; hash_probe says whether the
--- hash function of this DuckDB is the one that hashed the rows.
+-- hash function of this DuckDB is the one that hashed the rows; views_hash whether the views must be written again.
 CREATE TABLE IF NOT EXISTS wsdb.matrices (
     task VARCHAR, n_rows BIGINT, storage VARCHAR, rows_hash VARCHAR, row_columns VARCHAR[], column_hashes VARCHAR[],
-    gold_hash VARCHAR, hash_probe VARCHAR, computed_at TIMESTAMP
+    gold_hash VARCHAR, hash_probe VARCHAR, views_hash VARCHAR, computed_at TIMESTAMP
 );
 CREATE TABLE IF NOT EXISTS wsdb.matrix_columns (
     task VARCHAR, position INTEGER, column_name VARCHAR, lf VARCHAR, source VARCHAR, input_hash VARCHAR,

@@ -71,6 +71,13 @@ def matrix(session: wsdb.Session) -> tuple[list[str], list[tuple[Any, ...]]]:
     return names, session.fetchall()
 
 
+def counted(session: wsdb.Session) -> list[list[tuple[Any, ...]]]:
+    """Return the counts that are kept beside the matrix: of the votes of each column, and of vote patterns."""
+    votes = session.execute("SELECT column_name, votes FROM wsdb.matrix_columns ORDER BY position").fetchall()
+    wide = session.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'patterns_t'").fetchall()
+    return [votes, session.execute("FROM wsdb.patterns_t ORDER BY ALL").fetchall() if wide else []]
+
+
 WAYS = {
     "as planned": {},
     "row by row": {matrix_plan: {"FEW": 2.0}, patterns: {"FEW": 2.0}},
@@ -116,6 +123,8 @@ def check(way: str, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[Any, ..
             edit(session, change)
         kept = matrix(session)
         labels = session.execute("FROM labels('t') ORDER BY id").fetchall()
+        counts = counted(session)
         session.execute("REFRESH LABELS FOR TASK t FULL")
         assert matrix(session) == kept
+        assert counted(session) == counts
         assert session.execute("FROM labels('t') ORDER BY id").fetchall() == labels

@@ -140,17 +140,18 @@ class Catalog(DerivedState):
         if not self.exists():
             return CatalogSnapshot()
         columns: dict[str, list[StoredColumn]] = {}
-        for task, column, lf, source, hashed in self._rows(
-            f"SELECT task, column_name, lf, source, input_hash FROM {self.table('matrix_columns')} ORDER BY position"
+        for task, *column in self._rows(
+            "SELECT task, column_name, lf, source, input_hash, votes "
+            f"FROM {self.table('matrix_columns')} ORDER BY position"
         ):
-            columns.setdefault(task.lower(), []).append(StoredColumn(column, lf, source, hashed))
+            columns.setdefault(task.lower(), []).append(StoredColumn(*column))
         return CatalogSnapshot(
             entries=self._entries(),
             matrices={
                 task.lower(): StoredMatrix(
-                    rows, tuple(columns.get(task.lower(), ())), hashed, tuple(read), each, gold, probe, storage
+                    rows, tuple(columns.get(task.lower(), ())), hashed, tuple(read), each, gold, *rest
                 )
-                for task, rows, hashed, read, each, gold, probe, storage in self._matrices()
+                for task, rows, hashed, read, each, gold, *rest in self._matrices()
             },
             label_runs={
                 task.lower(): hashed

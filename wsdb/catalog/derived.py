@@ -34,7 +34,7 @@ class DerivedState(Tables):
 
     def _matrices(self) -> list[tuple[Any, ...]]:
         rows = self._rows(
-            "SELECT task, n_rows, rows_hash, row_columns, column_hashes, gold_hash, hash_probe, storage "
+            "SELECT task, n_rows, rows_hash, row_columns, column_hashes, gold_hash, hash_probe, storage, views_hash "
             f"FROM {self.table('matrices')}"
         )
         # An empty string is NULL after EXPORT and IMPORT DATABASE by some versions of DuckDB.
@@ -62,7 +62,7 @@ class DerivedState(Tables):
             self._con.execute(f"DELETE FROM {self.table(table)} WHERE lower(task) = ?", [task.lower()])
         hashes = [hashed for _, hashed in matrix.column_hashes]
         facts = (matrix.rows_hash, list(matrix.row_columns), hashes, matrix.gold_hash, matrix.hash_probe)
-        self._insert("matrices", [(task, matrix.n_rows, matrix.storage, *facts, now)])
+        self._insert("matrices", [(task, matrix.n_rows, matrix.storage, *facts, matrix.views_hash, now)])
         rows = []
         for position, column in enumerate(matrix.columns):
             votes, seconds, at = old.get(column.name, (None, None, now))

@@ -43,12 +43,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
-    """A column of a label matrix: which labeling function filled it, from inputs of which hash."""
+    """A column of a label matrix: which labeling function filled it, from inputs of which hash, with how many votes."""
 
     name: str
     lf: str
     source: str | None
     input_hash: str
+    votes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class StoredMatrix:
     gold_hash : the hash of a gold relation apart from the task's; empty without one
     hash_probe : what DuckDB's hash function answered then for a few values
     storage : ``wide`` or ``sparse``
+    views_hash : of the texts of its views
     """
 
     n_rows: int
@@ -75,6 +77,7 @@ class StoredMatrix:
     gold_hash: str = ""
     hash_probe: str = ""
     storage: str = "wide"
+    views_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

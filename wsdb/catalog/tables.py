@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from wsdb.core.sqltext import ident
+
+FEW = 8
+"""So many rows are inserted as parameters of a statement."""
 
 
 class Tables:
@@ -39,10 +43,14 @@ class Tables:
         return self._con.execute(sql, list(parameters)).fetchall()
 
     def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        # Many rows a statement: one by one, DuckDB takes a millisecond for each.
-        for start in range(0, len(rows), 500):
-            part = rows[start : start + 500]
-            marks = ", ".join(f"({', '.join('?' * len(row))})" for row in part)
+        """Append rows: a few as parameters, many as Arrow, because DuckDB takes its time to bind each parameter."""
+        if len(rows) > FEW:
+            columns = [pa.array(values) for values in zip(*rows, strict=True)]
+            self._con.register("__wsdb_new", pa.table(columns, [f"c{at}" for at in range(len(columns))]))
+            self._con.execute(f"INSERT INTO {self.table(table)} FROM __wsdb_new")
+            self._con.unregister("__wsdb_new")
+        elif rows:
+            marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
             self._con.execute(
-                f"INSERT INTO {self.table(table)} VALUES {marks}", [value for row in part for value in row]
+                f"INSERT INTO {self.table(table)} VALUES {marks}", [value for row in rows for value in row]
             )

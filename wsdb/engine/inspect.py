@@ -81,7 +81,8 @@ class Inspector:
         types, stale = self._columns(task), self._inputs.stale(lfs)
         columns, matrix = list(types), self._table(f"matrix_{task.name}")
         together = self._bind_together(lfs, task)
-        prepare(self._con, (self._row_query(lf, task) for lf in lfs if lf.enabled and is_row(lf)))
+        if together:
+            prepare(self._con, (self._row_query(lf, task) for lf in lfs if lf.enabled and is_row(lf)))
         facts = {lf.name: self._lf(lf, task, types, together) for lf in lfs if lf.enabled}
         facts |= self._kernels(lfs, task, types, facts)
         read = {name for known in facts.values() for name in known.reads}

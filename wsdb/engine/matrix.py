@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wsdb.core.lf import Expression, VoteWhen
 from wsdb.core.sqltext import ident, idents
@@ -26,6 +26,11 @@ class WideRun(MatrixRun):
     """
 
     patterns: Patterns
+    _kept: dict[str, int] = field(init=False)  # the votes of kept columns, in step with the rows
+
+    def __post_init__(self) -> None:
+        MatrixRun.__post_init__(self)
+        self._kept = dict(self.step.votes)
 
     def run(self) -> dict[str, int]:
         """Bring the stored matrix up to date and return the votes of each column; see MatrixRun."""
@@ -118,14 +123,23 @@ class WideRun(MatrixRun):
             return
         delta = f"temp.main.{delta_name(self.task)}"
         here = among(self.task, delta)
+        old, new = "temp.main.__wsdb_old", "temp.main.__wsdb_rows"
         patched = self.step.write == "update" and self.patterns.exists()
-        taken = [self.patterns.take(here, -1)] if patched else []
-        self._new_rows(here)
-        self.con.execute(f"DELETE FROM {self.table} WHERE {here}")
-        self.con.execute(f"INSERT INTO {self.table} BY NAME FROM temp.main.__wsdb_rows")
-        self.con.execute("DROP TABLE temp.main.__wsdb_rows")
+        taken: list[str] = []
+        if changes.touched:
+            self._new_rows(here)
+            self._recount(new, 1)
+            taken += [self.patterns.take(new, 1)] if patched else []
+        if changes.changed or changes.removed:
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE __wsdb_old AS FROM {self.table} WHERE {here}")
+            self._recount(old, -1)
+            taken += [self.patterns.take(old, -1)] if patched else []
+            self.con.execute(f"DELETE FROM {self.table} WHERE {here}")
+            self.con.execute(f"DROP TABLE {old}")
+        if changes.touched:
+            self.con.execute(f"INSERT INTO {self.table} BY NAME FROM {new}")
+            self.con.execute(f"DROP TABLE {new}")
         if patched:
-            taken.append(self.patterns.take(here, 1))
             self.patterns.patch(*taken)
         self.con.execute(f"DROP TABLE {delta}")
 
@@ -148,7 +162,7 @@ class WideRun(MatrixRun):
         joins = "" if gold is None else f" LEFT JOIN ({gold}) AS gold USING ({keys})"
         stored = self._stored_columns()
         picked += [f"{'b' if name in computed else 'm'}.{ident(name)}" for name in stored]
-        joins += f" LEFT JOIN {self.table} AS m USING ({keys})"
+        joins += f" LEFT JOIN {self.table} AS m USING ({keys})" if not computed.issuperset(stored) else ""
         run(f"CREATE OR REPLACE TEMP TABLE __wsdb_rows AS SELECT {', '.join(picked)} FROM {base} AS b{joins}")
 
     def _stored_columns(self) -> list[str]:
@@ -161,10 +175,14 @@ class WideRun(MatrixRun):
     def _change_columns(self) -> None:
         """Compute new and edited columns on all rows, and write them."""
         parts = self._scattered()
+        direct = self.step.write == "update" and not self.patterns.exists()
         for step in self._parts(of_delta=False):
             scan = self._scan(step)
             name = f"__wsdb_columns_{len(self._scans)}"
             relation = scan.relation()
+            if direct:
+                scan.run(self._written(relation, [column.name for column in columns_of_step(step)], differ=True))
+                continue
             if relation.startswith("("):  # else it is a table of Arrow batches already
                 scan.run(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM {relation}")
                 scan._temporary.append(name)
@@ -191,18 +209,29 @@ class WideRun(MatrixRun):
         (count,) = self.con.execute("SELECT count(*) FROM temp.main.__wsdb_votes").fetchall()[0]
         if count:
             patched = count <= FEW * self.step.rows.n_rows and self.patterns.exists()
-            here = among(self.task, "temp.main.__wsdb_votes")
-            taken = [self.patterns.take(here, -1)] if patched else []
-            own = ident(f"matrix_{self.task.name}")
-            on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
-            values = ", ".join(f"{ident(name)} = p.{ident(name)}" for _, name in names)
-            self.con.execute(f"UPDATE {self.table} SET {values} FROM temp.main.__wsdb_votes AS p WHERE {on}")
+            rows = f"(FROM {self.table} WHERE {among(self.task, 'temp.main.__wsdb_votes')})"
+            taken = [self.patterns.take(rows, -1)] if patched else []
+            self.con.execute(self._written("temp.main.__wsdb_votes", [name for _, name in names]))
             if patched:
-                taken.append(self.patterns.take(here, 1))
+                taken.append(self.patterns.take(rows, 1))
                 self.patterns.patch(*taken)
             else:
                 self.patterns.drop()
         self.con.execute("DROP TABLE temp.main.__wsdb_votes")
+
+    def _written(self, relation: str, names: Sequence[str], *, differ: bool = False) -> str:
+        """Return the UPDATE that writes the votes of a relation with the keys into the stored rows.
+
+        Parameters
+        ----------
+        differ : whether votes that are stored already have to be left out
+        """
+        own = ident(f"matrix_{self.task.name}")
+        on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
+        values = ", ".join(f"{ident(name)} = p.{ident(name)}" for name in names)
+        if differ:
+            on += f" AND ({' OR '.join(f'{own}.{ident(name)} IS DISTINCT FROM p.{ident(name)}' for name in names)})"
+        return f"UPDATE {self.table} SET {values} FROM {relation} AS p WHERE {on}"
 
     def _rehash(self) -> None:
         """Write hash, split and gold of all rows anew."""
@@ -212,20 +241,32 @@ class WideRun(MatrixRun):
     # ---------------------------------------------------------------------------------------------------- check
 
     def _votes(self) -> dict[str, int]:
-        if not self.step.columns:
+        known = self._kept
+        found = known | self._counted([column for column in self.step.columns if column.name not in known], self.table)
+        return {column.name: found[column.name] for column in self.step.columns}
+
+    def _recount(self, rows: str, sign: int) -> None:
+        """Add the votes in a table of rows to those of the kept columns, or take them away."""
+        columns = [column for column in self.step.columns if column.name in self._kept]
+        for name, votes in self._counted(columns, rows).items():
+            self._kept[name] += sign * votes
+
+    def _counted(self, columns: Sequence[Column], rows: str) -> dict[str, int]:
+        """Return the votes of some columns in a table of rows; raise where one holds a label the task does not have."""
+        if not columns:
             return {}
-        names = [ident(column.name) for column in self.step.columns]
+        names = [ident(column.name) for column in columns]
         # Only an expression can give a label of its own making; scattered votes have been checked.
         lowest = [
             f"min({name})" if isinstance(column.lf.body, Expression) else "0"
-            for name, column in zip(names, self.step.columns, strict=True)
+            for name, column in zip(names, columns, strict=True)
         ]
         counts = ", ".join(f"count({name}), {low}" for name, low in zip(names, lowest, strict=True))
-        row = self.con.execute(f"SELECT {counts} FROM {self.table}").fetchall()[0]
-        for at, column in enumerate(self.step.columns):
+        row = self.con.execute(f"SELECT {counts} FROM {rows}").fetchall()[0]
+        for at, column in enumerate(columns):
             if row[2 * at + 1] == sql.UNKNOWN:
                 raise unknown(self.con, self.task, column, [])
-        return {column.name: row[2 * at] for at, column in enumerate(self.step.columns)}
+        return {column.name: row[2 * at] for at, column in enumerate(columns)}
 
     def _share(self, spent: float) -> None:
         """Give each column of a scan an equal share of its seconds: in one scan they cannot be told apart."""

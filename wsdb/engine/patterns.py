@@ -54,12 +54,11 @@ class Patterns:
 
         Parameters
         ----------
-        rows : SQL condition on rows of the matrix
+        rows : SQL of a relation with the columns of the matrix
         sign : 1 or -1
         """
         name = f"__wsdb_patch_{'new' if sign > 0 else 'old'}"
-        source = f"(SELECT * FROM {self._matrix} WHERE {rows})"
-        self._con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {self._counted(f'{sign} * count(*)', source)}")
+        self._con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {self._counted(f'{sign} * count(*)', rows)}")
         return f"temp.main.{name}"
 
     def patch(self, *changes: str) -> None:

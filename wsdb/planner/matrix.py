@@ -40,7 +40,9 @@ def plan_matrix(
     parts += fuse(task, edited, facts) + scatter(edited)
     if kept:
         parts += (Reuse("columns", tuple(column.name for column in kept)),)
-    return LabelMatrix(task, "update" if same else "rewrite", storage, columns, facts, parts, rehash)
+    names = {column.name for column in kept}
+    votes = tuple((one.name, one.votes) for one in known.columns if one.name in names and one.votes is not None)
+    return LabelMatrix(task, "update" if same else "rewrite", storage, columns, facts, parts, rehash, votes)
 
 
 def anew(facts: TaskFacts, known: StoredMatrix, storage: str) -> bool:

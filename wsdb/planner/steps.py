@@ -225,6 +225,7 @@ class LabelMatrix(Step):
     rows : the relation's rows as they are now
     parts : what computes and what keeps them
     rehash : whether the row hashes must be made anew, because other columns are read
+    votes : of the columns that are kept, the number of votes in the stored label matrix where it is known
     """
 
     task: Task
@@ -234,6 +235,7 @@ class LabelMatrix(Step):
     rows: TaskFacts
     parts: tuple[Step, ...]
     rehash: bool = False
+    votes: tuple[tuple[str, int], ...] = ()
 
     @property
     def inputs(self) -> tuple[Step, ...]:

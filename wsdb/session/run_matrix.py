@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wsdb.catalog.snapshot import StoredColumn, StoredMatrix
+from wsdb.catalog.fingerprint import digest
+from wsdb.catalog.snapshot import CatalogSnapshot, StoredColumn, StoredMatrix
 from wsdb.core.rowsql import rows_select
 from wsdb.core.task import Task
 from wsdb.monitor.lf_report import summary_macro
@@ -19,6 +20,9 @@ def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
     rooms.profiles.update(done.profiles)
     for text in done.notices:
         rooms.notice(text)
+    snapshot = rooms.catalog.snapshot()
+    before, views = snapshot.matrices.get(task.name.lower()), matrix_views(snapshot, task, step)
+    views_hash = digest(*views.values())
     stored = StoredMatrix(
         rows.n_rows,
         tuple(StoredColumn(column.name, column.lf.name, column.source, column.input_hash) for column in step.columns),
@@ -28,13 +32,18 @@ def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
         rows.gold_hash,
         rooms.engine.hash_probe(),
         step.storage,
+        views_hash,
     )
     computed = {
         column.name for part in walk(step) if isinstance(part, Fuse | Match | Scatter) for column in part.columns
     }
     measured = {name: (count, done.seconds.get(name), name in computed) for name, count in votes.items()}
     rooms.catalog.put_matrix(task.name, stored, measured)
-    store_matrix_views(rooms, task, step)
+    if step.write == "create" or before is None or before.views_hash != views_hash:  # it takes DuckDB long to bind them
+        for name, select in views.items():
+            view(rooms, name, select)
+    macro(rooms, f"label_matrix_rows_{task.name}", ("of_split",), matrix_macro(task))
+    store_summary(rooms, task)
     rooms.notice(said(step))
 
 
@@ -51,18 +60,17 @@ def said(step: LabelMatrix) -> str:
     return text
 
 
-def store_matrix_views(rooms: Rooms, task: Task, step: LabelMatrix) -> None:
-    """Write the views and macros that show a label matrix."""
-    snapshot = rooms.catalog.snapshot()
+def matrix_views(snapshot: CatalogSnapshot, task: Task, step: LabelMatrix) -> dict[str, str]:
+    """Return the views that show a label matrix: name -> SELECT."""
     names = [column.name for column in step.columns]
     versions = {entry.name.lower(): entry.version for entry in snapshot.entries.values()}
-    # `task` is coded, and has no gold where it is a bitvector.
-    view(rooms, f"rows_{task.name}", rows_select(snapshot.task(task.name)))
-    view(rooms, f"label_matrix_{task.name}", matrix_select(task, names, step.storage))
     places = [(column.name, column.lf.name, column.source) for column in step.columns]
-    view(rooms, f"label_votes_{task.name}", votes_select(task, places, versions, step.storage))
-    macro(rooms, f"label_matrix_rows_{task.name}", ("of_split",), matrix_macro(task))
-    store_summary(rooms, task)
+    return {
+        # `task` is coded, and has no gold where it is a bitvector.
+        f"rows_{task.name}": rows_select(snapshot.task(task.name)),
+        f"label_matrix_{task.name}": matrix_select(task, names, step.storage),
+        f"label_votes_{task.name}": votes_select(task, places, versions, step.storage),
+    }
 
 
 def store_summary(rooms: Rooms, task: Task) -> None:
