@@ -8,7 +8,17 @@ import pytest
 from wsdb.catalog.snapshot import StoredMatrix
 from wsdb.core.task import Task
 from wsdb.engine import rows
-from wsdb.engine.rows import ROW, RowHashes, changes, delta_name, fingerprint, row_hash, surely_differs
+from wsdb.engine.rows import (
+    ROW,
+    RowHashes,
+    appended,
+    changes,
+    delta_name,
+    fingerprint,
+    row_hash,
+    surely_differs,
+)
+from wsdb.planner.facts import RowChanges
 
 TASK = Task("t", "data", ("id",), "multiclass", ("x", "y"))
 COLUMNS = ("a", "b")
@@ -78,3 +88,47 @@ def test_a_view_is_not_counted_first(con: duckdb.DuckDBPyConnection) -> None:
     known = stored(con)
     con.execute("ALTER TABLE data RENAME TO base; CREATE VIEW data AS FROM base WHERE id < 5")
     assert not surely_differs(con, TASK, known, "matrix")
+
+
+def test_rows_behind_those_that_are_known_are_new(con: duckdb.DuckDBPyConnection) -> None:
+    known = stored(con)
+    con.execute("INSERT INTO data VALUES (20, 1, 'new'), (21, 1, NULL)")
+    kept = RowHashes.kept(con, TASK, COLUMNS)
+    assert appended(con, kept, known, 12) is not None
+    assert appended(con, RowHashes.read(TASK, COLUMNS), known, 12) is None
+    assert changes(con, kept, known, "matrix", 12) == RowChanges(2, 0, 0)
+    found = con.execute(f"SELECT id, __new, __old FROM {delta_name(TASK)} ORDER BY id").fetchall()
+    hashes = con.execute(f"SELECT id, {row_hash(TASK, COLUMNS)}, NULL FROM data WHERE id >= 20 ORDER BY id").fetchall()
+    assert found == hashes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE data SET b = 'other' WHERE id = 3",
+        "DELETE FROM data WHERE id = 3; INSERT INTO data VALUES (22, 0, '')",
+        "CREATE OR REPLACE TABLE data AS FROM data ORDER BY id DESC",
+    ],
+)
+def test_rows_are_compared_where_those_before_the_new_ones_changed_or_moved(
+    con: duckdb.DuckDBPyConnection, change: str
+) -> None:
+    known = stored(con)
+    con.execute("INSERT INTO data VALUES (20, 1, 'new'), (21, 1, NULL)")
+    con.execute(change)
+    kept = RowHashes.kept(con, TASK, COLUMNS)
+    assert appended(con, kept, known, 12) is None
+    found = changes(con, kept, known, "matrix", 12)
+    assert found is not None and found.added >= 2
+
+
+@pytest.mark.parametrize(
+    "rows", ["(3, 1, 'text 3')", "(3, 1, 'other')", "(NULL, 1, 'x')", "(20, 1, 'x'), (20, 1, 'y')"]
+)
+def test_a_new_row_with_a_key_that_is_taken_cannot_be_told_apart(con: duckdb.DuckDBPyConnection, rows: str) -> None:
+    known = stored(con)
+    con.execute(f"INSERT INTO data VALUES {rows}")
+    (n_rows,) = con.execute("SELECT count(*) FROM data").fetchall()[0]
+    kept = RowHashes.kept(con, TASK, COLUMNS)
+    assert appended(con, kept, known, n_rows) is not None
+    assert changes(con, kept, known, "matrix", n_rows) is None

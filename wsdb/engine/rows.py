@@ -170,10 +170,7 @@ def fingerprint(
     parts += [f"bit_xor({now.columns[name]})" for name in column_lists[-1]]
     row = con.execute(f"SELECT count(*), {', '.join(parts)} FROM {now.relation}").fetchall()[0]
     lists, each = row[1 : 1 + len(column_lists)], row[1 + len(column_lists) :]
-    hashes = tuple(
-        digest(*task.keys, *task.labels, *columns, row[0], value)
-        for columns, value in zip(column_lists, lists, strict=True)
-    )
+    hashes = tuple(_digest(task, columns, row[0], value) for columns, value in zip(column_lists, lists, strict=True))
     return int(row[0]), hashes, tuple(zip(column_lists[-1], map(str, each), strict=True))
 
 
@@ -188,11 +185,20 @@ def changes(
     keys, delta = idents(task.keys), delta_name(task)
     if _types(con, task, task.relation) != _types(con, task, matrix):
         return None
-    rows = f"SELECT {keys}, {now.row(stored.row_columns)} AS __new FROM {now.relation}"
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, __new, {ROW} AS __old FROM ({rows}) "
-        f"FULL JOIN (SELECT {keys}, {ROW} FROM {matrix}) USING ({keys}) WHERE __new IS DISTINCT FROM {ROW}"
-    )
+    new = f"{now.row(stored.row_columns)} AS __new"
+    behind = appended(con, now, stored, n_rows)
+    if behind is not None:
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, {new}, NULL::UBIGINT AS __old FROM {behind}"
+        )
+        if con.execute(f"SELECT 1 FROM {delta} SEMI JOIN {matrix} USING ({keys}) LIMIT 1").fetchall():
+            return None
+    else:
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, __new, {ROW} AS __old "
+            f"FROM (SELECT {keys}, {new} FROM {now.relation}) "
+            f"FULL JOIN (SELECT {keys}, {ROW} FROM {matrix}) USING ({keys}) WHERE __new IS DISTINCT FROM {ROW}"
+        )
     nulls = " OR ".join(f"{ident(key)} IS NULL" for key in task.keys)
     added, changed, removed, distinct, empty = con.execute(
         "SELECT count(*) FILTER (WHERE __old IS NULL), "
@@ -202,6 +208,25 @@ def changes(
     if empty or distinct != added + changed + removed or n_rows != stored.n_rows + added - removed:
         return None
     return RowChanges(added, changed, removed)
+
+
+def appended(con: duckdb.DuckDBPyConnection, now: RowHashes, stored: StoredMatrix, n_rows: int) -> str | None:
+    """Return the SQL of the rows that stand behind those of the stored matrix; None where more than that has changed.
+
+    New rows mostly stand at the end. Where the hash over all rows before them is the stored one, which is how it is
+    known of any rows that they did not change, the rows need not be compared one by one.
+    """
+    if now.relation == now.task.relation or n_rows <= stored.n_rows:
+        return None
+    before = f"SELECT bit_xor({now.row(stored.row_columns)}) FROM {now.relation} WHERE rowid < {stored.n_rows}"
+    (found,) = con.execute(before).fetchall()[0]
+    same = _digest(now.task, stored.row_columns, stored.n_rows, found) == stored.rows_hash
+    return f"(FROM {now.relation} WHERE rowid >= {stored.n_rows})" if same else None
+
+
+def _digest(task: Task, columns: Sequence[str], n_rows: int, hashed: int | None) -> str:
+    """Return the hash over all rows, from the bits of theirs."""
+    return digest(*task.keys, *task.labels, *columns, n_rows, hashed)
 
 
 def _types(con: duckdb.DuckDBPyConnection, task: Task, relation: str) -> list[str]:

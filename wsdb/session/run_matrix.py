@@ -43,7 +43,7 @@ def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
         for name, select in views.items():
             view(rooms, name, select)
     macro(rooms, f"label_matrix_rows_{task.name}", ("of_split",), matrix_macro(task))
-    store_summary(rooms, task)
+    summary(rooms, task, snapshot, stored)
     rooms.notice(said(step))
 
 
@@ -74,11 +74,15 @@ def matrix_views(snapshot: CatalogSnapshot, task: Task, step: LabelMatrix) -> di
 
 
 def store_summary(rooms: Rooms, task: Task) -> None:
-    """Write the macro of lf_summary, where there is a label matrix: its columns, and the disabled functions."""
+    """Write the macro of lf_summary anew, where there is a label matrix."""
     snapshot = rooms.catalog.snapshot()
     stored = snapshot.matrices.get(task.name.lower())
-    if stored is None:
-        return
+    if stored is not None:
+        summary(rooms, task, snapshot, stored)
+
+
+def summary(rooms: Rooms, task: Task, snapshot: CatalogSnapshot, stored: StoredMatrix) -> None:
+    """Write the macro of lf_summary: the columns of a label matrix, and the disabled functions."""
     lfs = {lf.name.lower(): lf for lf in snapshot.lfs(task.name)}
     owners = {entry.name.lower(): entry.created_by for entry in snapshot.entries.values()}
     columns = [(column.name, column.lf) for column in stored.columns if column.lf.lower() in lfs]
