@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import duckdb
 
@@ -60,6 +61,31 @@ def _n_keys(entries: Mapping[tuple[str, str], Entry], task: str) -> int:
     assert isinstance(spec, Task)
     payload = entries["payload", spec.payload.lower()].spec if spec.payload is not None else None
     return len(spec.keys) + (isinstance(payload, Payload) and payload.shape != "singleton")
+
+
+def _text(spec: Spec) -> str:
+    """Return the canonical text of a spec as it is stored, its comment apart."""
+    return render(replace(spec, comment=None))
+
+
+def _task(spec: Spec) -> str | None:
+    return spec.task if isinstance(spec, LabelingFunction | LabelModelSpec) else None
+
+
+def _detail(lf: LabelingFunction) -> tuple[Any, ...]:
+    """Return the row of lf_details of a labeling function."""
+    return (lf.name, list(lf.tasks), list(lf.tags), list(lf.depends_on), lf.kind, lf.servable, lf.enabled)
+
+
+def _parent_hash(parents: Sequence[tuple[str, str]], snapshot: CatalogSnapshot) -> str:
+    """Return the hash of the objects that an object is made from."""
+    return digest(*(found.data_hash for of, name in parents if (found := snapshot.find(of, name)) is not None))
+
+
+def _with_references(spec: Spec, parents: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what a spec is made from: its parents, and the objects that it names besides."""
+    named = {(kind, name.lower()) for kind, name in parents}
+    return [*parents, *(pair for pair in references(spec) if (pair[0], pair[1].lower()) not in named)]
 
 
 class Catalog(DerivedState):
@@ -215,6 +241,20 @@ class Catalog(DerivedState):
         self._store(spec, old, snapshot, parents)
         return "replaced" if old is not None else "created"
 
+    def put_new(self, objects: Sequence[tuple[Spec, Sequence[tuple[str, str]]]]) -> None:
+        """Store objects that are new, each with its parents, in their order; later ones may name earlier ones.
+
+        Raises
+        ------
+        CatalogError
+            WS202 where one exists already.
+        """
+        snapshot = self.definitions()
+        for spec, _ in objects:
+            if snapshot.find(kind_of(spec), spec.name) is not None:
+                raise CatalogError("WS202", f'{kind_of(spec)} "{spec.name}" exists already')
+        self._append(objects, snapshot)
+
     def alter(self, entry: Entry, spec: Spec) -> None:
         """Store a new version of an object under its own name, made from the same relations as the one it replaces."""
         self._store(spec, entry, self.definitions(), self._relations(entry))
@@ -259,51 +299,71 @@ class Catalog(DerivedState):
         self, spec: Spec, old: Entry | None, snapshot: CatalogSnapshot, parents: Sequence[tuple[str, str]]
     ) -> None:
         """Write an object as a new version, in place of `old` where there is one."""
+        if old is None:
+            self._append([(spec, parents)], snapshot)
+            return
         kind, low = kind_of(spec), spec.name.lower()
-        newest = self._rows(
-            f"SELECT max(version) FROM {self.table('object_versions')} WHERE kind = ? AND lower(name) = ?",
-            [kind, low],
-        )[0][0]
-        version, text, owner = (newest or 0) + 1, render(replace(spec, comment=None)), getpass.getuser()
-        task = spec.task if isinstance(spec, LabelingFunction | LabelModelSpec) else None
+        version, text, owner = self._newest([spec]).get((kind, low), 0) + 1, _text(spec), getpass.getuser()
         data, metadata = data_hash(spec), metadata_hash(spec)
-        if old is not None:
-            # Updated in place, so that labeling functions keep their order, which is the order of matrix columns.
+        # Updated in place, so that labeling functions keep their order, which is the order of matrix columns.
+        self._con.execute(
+            f"UPDATE {self.table('objects')} SET name = ?, version = ?, task = ?, sql = ?, comment = ?, "
+            "data_hash = ?, metadata_hash = ?, created_at = now()::TIMESTAMP, created_by = ? "
+            "WHERE kind = ? AND lower(name) = ?",
+            [spec.name, version, _task(spec), text, spec.comment, data, metadata, owner, kind, old.name.lower()],
+        )
+        if old.name.lower() != low:
+            # A changed key moves a row to the end: all rows of the kind are moved, so that they keep their order.
             self._con.execute(
-                f"UPDATE {self.table('objects')} SET name = ?, version = ?, task = ?, sql = ?, comment = ?, "
-                "data_hash = ?, metadata_hash = ?, created_at = now()::TIMESTAMP, created_by = ? "
-                "WHERE kind = ? AND lower(name) = ?",
-                [spec.name, version, task, text, spec.comment, data, metadata, owner, kind, old.name.lower()],
+                f"UPDATE {self.table('objects')} SET id = CASE WHEN lower(name) = ? THEN ? ELSE id END WHERE kind = ?",
+                [low, f"{kind}:{low}", kind],
             )
-            if old.name.lower() != low:
-                # A changed key moves a row to the end: all rows of the kind are moved, so that they keep their order.
-                self._con.execute(
-                    f"UPDATE {self.table('objects')} SET id = CASE WHEN lower(name) = ? THEN ? ELSE id END "
-                    "WHERE kind = ?",
-                    [low, f"{kind}:{low}", kind],
-                )
-        else:
-            self._con.execute(
-                f"INSERT INTO {self.table('objects')} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
-                [f"{kind}:{low}", kind, spec.name, version, task, text, spec.comment, data, metadata, owner],
-            )
-        named = {(of, name.lower()) for of, name in parents}
-        every = [*parents, *(pair for pair in references(spec) if (pair[0], pair[1].lower()) not in named)]
-        parent_hash = digest(*(found.data_hash for of, name in every if (found := snapshot.find(of, name)) is not None))
+        every = _with_references(spec, parents)
         self._con.execute(
             f"INSERT INTO {self.table('object_versions')} VALUES (?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
-            [kind, spec.name, version, text, data, metadata, parent_hash, owner],
+            [kind, spec.name, version, text, data, metadata, _parent_hash(every, snapshot), owner],
         )
         self.edges(kind, spec.name, version, every)
-        self._details(kind, old.name if old is not None else spec.name, spec)
+        self._details(kind, old.name, spec)
+
+    def _append(self, objects: Sequence[tuple[Spec, Sequence[tuple[str, str]]]], snapshot: CatalogSnapshot) -> None:
+        """Write objects that are new."""
+        newest, owner = self._newest([spec for spec, _ in objects]), getpass.getuser()
+        (now,) = self._rows("SELECT now()::TIMESTAMP")[0]
+        entries = dict(snapshot.entries)
+
+        rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in ("objects", "object_versions", "lineage_edges")}
+        for spec, parents in objects:
+            kind, low, text = kind_of(spec), spec.name.lower(), _text(spec)
+            version, data, metadata = newest.get((kind, low), 0) + 1, data_hash(spec), metadata_hash(spec)
+            every = _with_references(spec, parents)
+            parent_hash = _parent_hash(every, CatalogSnapshot(entries=entries))
+            rows["objects"].append(
+                (f"{kind}:{low}", kind, spec.name, version, _task(spec), text, spec.comment, data, metadata, now, owner)
+            )
+            rows["object_versions"].append((kind, spec.name, version, text, data, metadata, parent_hash, now, owner))
+            rows["lineage_edges"] += [(of, parent, kind, spec.name, version) for of, parent in every]
+            entries[kind, low] = Entry(kind, spec.name, version, spec, data, metadata, owner)
+        for table, new in rows.items():
+            self._insert(table, new)
+        self._insert("lf_details", [_detail(spec) for spec, _ in objects if isinstance(spec, LabelingFunction)])
+
+    def _newest(self, specs: Sequence[Spec]) -> dict[tuple[str, str], int]:
+        """Return the newest version that objects of these names have had, those that were dropped among them."""
+        kinds, names = list({kind_of(spec) for spec in specs}), [spec.name.lower() for spec in specs]
+        found = self._rows(
+            f"SELECT kind, lower(name), max(version) FROM {self.table('object_versions')} "
+            "WHERE list_contains(?, kind) AND list_contains(?, lower(name)) GROUP BY ALL",
+            [kinds, names],
+        )
+        return {(kind, name): version for kind, name, version in found}
 
     def _details(self, kind: str, name: str, spec: Spec | None) -> None:
         """Write what the views show of a labeling function in columns of their own; None removes it."""
         if kind == "labeling function":
             self._con.execute(f"DELETE FROM {self.table('lf_details')} WHERE lower(lf) = ?", [name.lower()])
         if isinstance(spec, LabelingFunction):
-            lists = (list(spec.tasks), list(spec.tags), list(spec.depends_on))
-            self._insert("lf_details", [(spec.name, *lists, spec.kind, spec.servable, spec.enabled)])
+            self._insert("lf_details", [_detail(spec)])
 
     def _describe(self, spec: Spec) -> None:
         """Write what an object says of itself, without a new version."""

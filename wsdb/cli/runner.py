@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 from wsdb.cli import bar, values
@@ -59,11 +60,14 @@ class Runner:
     def _play(self, text: str, file: str | None, hide_empty: bool, interrupts: Interrupts) -> int:
         """Run the statements of a script; KeyboardInterrupt leaves `_bar` where a statement was running."""
         place: tuple[str | None, int] = (file, 1)
-        before = 0
+        before, ahead = 0, list[Done]()
         try:
-            for piece in self._session.pieces(text, file):
+            pieces = self._session.pieces(text, file)
+            for at, piece in enumerate(pieces):
                 place = (file, piece.span.line)
-                done = self._run(piece, heading(text[before : piece.span.start]))
+                above = heading(text[before : piece.span.start])
+                ahead = ahead or self._ahead(pieces, at)
+                done = replace(ahead.pop(0), heading=above) if ahead else self._run(piece, above)
                 if not (hide_empty and done.rows is not None and not done.rows.total):
                     self.output.statement(done)
                 before = piece.span.end
@@ -78,6 +82,17 @@ class Runner:
             self.output.error(error, *place)
             return FAILED
         return OK
+
+    def _ahead(self, pieces: list[Any], at: int) -> list[Done]:
+        """Run a row of statements that the session runs at once, and share their time among them."""
+        begin = time.perf_counter()
+        said = self._session.ahead(pieces, at)
+        seconds = (time.perf_counter() - begin) / max(len(said), 1)
+        run = zip(pieces[at : at + len(said)], said, strict=True)
+        return [
+            Done(piece.span.file, piece.span.line, kind_of(self._session, piece), seconds, [text], None, None)
+            for piece, text in run
+        ]
 
     def _run(self, piece: Any, above: str | None) -> Done:
         begin = time.perf_counter()

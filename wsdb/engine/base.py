@@ -48,6 +48,9 @@ class Engine(Protocol):
     def transaction(self) -> AbstractContextManager[bool]:
         """Return a context in which all writes succeed or none; it yields whether the transaction is its own."""
 
+    def in_transaction(self) -> bool:
+        """Return whether the user has begun a transaction."""
+
     def at_home(self) -> AbstractContextManager[None]:
         """Return a context in which names are resolved from the database that holds schema wsdb."""
 

@@ -32,7 +32,7 @@ from wsdb.engine.rows import joins_of, probe
 from wsdb.engine.scan import FusedScanError
 from wsdb.engine.sparse import SparseRun
 from wsdb.engine.stored_votes import StoredVotes
-from wsdb.engine.transaction import at_home, transaction
+from wsdb.engine.transaction import at_home, in_transaction, transaction
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import TaskFacts
 from wsdb.planner.steps import Column, LabelMatrix, Match, Pack, Reuse, Scan, walk
@@ -73,6 +73,10 @@ class DuckDBEngine:
     def transaction(self) -> AbstractContextManager[bool]:
         """Return a context in which all writes succeed or none; see `wsdb.engine.transaction.transaction`."""
         return transaction(self.con)
+
+    def in_transaction(self) -> bool:
+        """Return whether the user has begun a transaction."""
+        return in_transaction(self.con)
 
     def at_home(self) -> AbstractContextManager[None]:
         """Return a context in which names are resolved from the database that holds schema wsdb."""

@@ -25,7 +25,7 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[bool]:
     CatalogError
         WS208 where another session wrote the same thing at the same time.
     """
-    if _in_transaction(con):
+    if in_transaction(con):
         yield False
         return
     con.execute("BEGIN TRANSACTION")
@@ -63,7 +63,7 @@ def at_home(con: duckdb.DuckDBPyConnection, home: str) -> Iterator[None]:
         con.execute(f"USE {ident(database)}.{ident(schema)}")
 
 
-def _in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
+def in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
     """Return whether the user has begun a transaction: outside of one, every statement has one of its own.
 
     A second BEGIN would tell too, but it aborts the user's transaction.

@@ -158,13 +158,7 @@ def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None
             span=stmt.at("labeling function"),
             hint="choose another name, or DROP it first",
         )
-    parents = [("task", name) for name in spec.tasks]
-    if isinstance(spec.body, Votes):
-        parents.append(("relation", spec.body.relation))
-    elif isinstance(spec.body, Select):
-        parents += [("relation", relation) for relation in rooms.engine.relations_of(spec.body.sql)]
-    else:
-        parents.append(("relation", snapshot.task(spec.task).relation))
+    parents = parents_of(spec, rooms, snapshot)
     others = old.spec.tasks if old is not None and isinstance(old.spec, LabelingFunction) else ()
 
     def then(done: str) -> None:
@@ -175,6 +169,16 @@ def create_labeling_function(stmt: CreateLabelingFunction, rooms: Rooms) -> None
     define(rooms, stmt, spec, parents=parents, then=then)
     if isinstance(spec.body, Python):
         rooms.trusted_python.add(spec.name.lower())
+
+
+def parents_of(lf: LabelingFunction, rooms: Rooms, snapshot: CatalogSnapshot) -> list[tuple[str, str]]:
+    """Return (kind, name) of the tasks and relations that a labeling function is made from."""
+    parents = [("task", name) for name in lf.tasks]
+    if isinstance(lf.body, Votes):
+        return [*parents, ("relation", lf.body.relation)]
+    if isinstance(lf.body, Select):
+        return parents + [("relation", relation) for relation in rooms.engine.relations_of(lf.body.sql)]
+    return [*parents, ("relation", snapshot.task(lf.task).relation)]
 
 
 def checked_lf(stmt: CreateLabelingFunction, rooms: Rooms, snapshot: CatalogSnapshot) -> LabelingFunction:
@@ -196,13 +200,16 @@ def refuse_circles(rooms: Rooms, lf: LabelingFunction, snapshot: CatalogSnapshot
     SpecError
         WS333 where it reads the labels or predictions of one of its tasks, directly or through others, with the path.
     """
+    own = answers_read(rooms, lf, snapshot)
+    if not own:  # it makes no edge
+        return
     edges: dict[str, set[str]] = {}
     for entry in snapshot.entries.values():
         if isinstance(entry.spec, LabelingFunction) and entry.name.lower() != lf.name.lower():
             for name in entry.spec.tasks:
                 edges.setdefault(name.lower(), set()).update(answers_read(rooms, entry.spec, snapshot))
     for name in lf.tasks:
-        edges.setdefault(name.lower(), set()).update(answers_read(rooms, lf, snapshot))
+        edges.setdefault(name.lower(), set()).update(own)
     path = cycle({name: sorted(read) for name, read in edges.items()})
     if path is not None:
         raise SpecError(

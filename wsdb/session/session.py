@@ -6,7 +6,7 @@ import atexit
 import functools
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -22,6 +22,7 @@ from wsdb.session.executors import execute
 from wsdb.session.frames import call_as
 from wsdb.session.model_handle import Model, stored_version
 from wsdb.session.rooms import Result, Rooms
+from wsdb.session.together import create_together, run_ahead
 
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
 # Methods of DuckDB's that answer with the connection.
@@ -115,11 +116,16 @@ class Session:
         if pieces is None:
             return call_as(frame, self._run(relation), (query,), bound)
         answer: Any = None
+        stored = 0  # of the pieces, those that were stored together with one before them
         for at, piece in enumerate(pieces):
             last = at == len(pieces) - 1  # all before it are executed: a relation that nobody reads would not be run
             if at:
                 self._complete()
-            if piece.ours:
+            if at >= stored:
+                stored = at + len(self.ahead(pieces, at))
+            if at < stored:
+                answer = self._show(Result(), relation and last, frame) if last else None
+            elif piece.ours:
                 answer = self._show(self._execute(piece), relation and last, frame)
             else:
                 answer = self._pass(piece, parameters, relation and last, frame, bound if last else {})
@@ -190,6 +196,17 @@ class Session:
     def pieces(self, text: str, file: str | None = None) -> list[Piece]:
         """Return the statements of a script, with their places in it."""
         return split(text, file)
+
+    def ahead(self, pieces: Sequence[Piece], at: int) -> list[str]:
+        """Store the labeling functions that the statements of a script from a place on create, all at once.
+
+        Returns what each of these statements has to say; they must not be run any more. None are stored where one
+        statement alone stands there, where the next one is another or has an error, or inside a transaction.
+        """
+        names = create_together(run_ahead(pieces, at), self._rooms)
+        said = [f"labeling function {name}: created" for name in names]
+        self.notices.extend(said)
+        return said
 
     def run(self, piece: Piece) -> Any:
         """Run one statement of a script and return its rows as a relation, or None."""
