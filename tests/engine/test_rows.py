@@ -34,14 +34,14 @@ def con() -> duckdb.DuckDBPyConnection:
 
 
 def stored(con: duckdb.DuckDBPyConnection) -> StoredMatrix:
-    n_rows, (hashed,), each = fingerprint(con, RowHashes.read(TASK, COLUMNS), COLUMNS)
+    n_rows, (hashed,), each = fingerprint(con, RowHashes.read(TASK, COLUMNS), COLUMNS, each=COLUMNS)
     return StoredMatrix(n_rows, (), hashed, COLUMNS, each, "", "", "wide")
 
 
 def test_kept_hashes_are_those_that_are_read_off_the_rows(con: duckdb.DuckDBPyConnection) -> None:
     read, kept = RowHashes.read(TASK, COLUMNS), RowHashes.kept(con, TASK, COLUMNS)
     for lists in ((COLUMNS,), (("a",), COLUMNS), ((),), (("b", "a"),)):
-        assert fingerprint(con, kept, *lists) == fingerprint(con, read, *lists)
+        assert fingerprint(con, kept, *lists, each=lists[-1]) == fingerprint(con, read, *lists, each=lists[-1])
     kept.drop(con)
     assert not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name LIKE '%hashes%'").fetchall()
 

@@ -94,19 +94,21 @@ class Inspector:
         wanted = tuple(name for name in columns if name in read and name.lower() not in low)
         gold = self._gold(task)
         if stored is None or stored.hash_probe != probe(self._con) or not set(stored.row_columns) <= set(columns):
-            n_rows, (rows_hash,), each = fingerprint(self._con, RowHashes.read(task, wanted), wanted)
+            n_rows, (rows_hash,), each = fingerprint(self._con, RowHashes.read(task, wanted), wanted, each=wanted)
             return TaskFacts(n_rows, rows_hash, facts, wanted, None, False, gold, each, stale)
         hashed = dict.fromkeys((*stored.row_columns, *wanted))
-        keep = len(hashed) <= KEPT_COLUMNS and surely_differs(self._con, task, stored, matrix)
+        few = len(hashed) <= KEPT_COLUMNS
+        keep = few and surely_differs(self._con, task, stored, matrix)
         now = RowHashes.kept(self._con, task, hashed) if keep else RowHashes.read(task, hashed)
-        n_rows, hashes, each = fingerprint(
-            self._con, now, stored.row_columns, *([wanted] if wanted != stored.row_columns else [])
-        )
-        if hashes[0] == stored.rows_hash:
-            found, known = None, True
-        else:
+        lists = [stored.row_columns, *([wanted] if wanted != stored.row_columns else [])]
+        n_rows, hashes, _ = fingerprint(self._con, now, *lists)
+        found, known, each = None, True, stored.column_hashes
+        if hashes[0] != stored.rows_hash:
+            now = RowHashes.kept(self._con, task, hashed) if few and not keep else now
             found = changes(self._con, now, stored, matrix, n_rows)
             known = found is not None
+        if found is not None or not known or tuple(name for name, _ in each) != wanted:
+            each = fingerprint(self._con, now, each=wanted)[2]
         now.drop(self._con)
         if found is None:
             return TaskFacts(n_rows, hashes[-1], facts, wanted, None, known, gold, each, stale)

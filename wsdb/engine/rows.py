@@ -159,19 +159,19 @@ def probe(con: duckdb.DuckDBPyConnection) -> str:
 
 
 def fingerprint(
-    con: duckdb.DuckDBPyConnection, now: RowHashes, *column_lists: Sequence[str]
+    con: duckdb.DuckDBPyConnection, now: RowHashes, *column_lists: Sequence[str], each: Sequence[str] = ()
 ) -> tuple[int, tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Return the number of rows, and hashes over all rows, whatever their order; one scan.
 
-    The hashes are one for each list of columns, and one for each column of the last list.
+    The hashes are one for each list of columns, and with their names those of the columns in `each`.
     """
     task = now.task
     parts = [f"bit_xor({now.row(columns)})" for columns in column_lists]
-    parts += [f"bit_xor({now.columns[name]})" for name in column_lists[-1]]
-    row = con.execute(f"SELECT count(*), {', '.join(parts)} FROM {now.relation}").fetchall()[0]
-    lists, each = row[1 : 1 + len(column_lists)], row[1 + len(column_lists) :]
+    parts += [f"bit_xor({now.columns[name]})" for name in each]
+    row = con.execute(f"SELECT {', '.join(['count(*)', *parts])} FROM {now.relation}").fetchall()[0]
+    lists, columns_hashes = row[1 : 1 + len(column_lists)], row[1 + len(column_lists) :]
     hashes = tuple(_digest(task, columns, row[0], value) for columns, value in zip(column_lists, lists, strict=True))
-    return int(row[0]), hashes, tuple(zip(column_lists[-1], map(str, each), strict=True))
+    return int(row[0]), hashes, tuple(zip(each, map(str, columns_hashes), strict=True))
 
 
 def changes(
