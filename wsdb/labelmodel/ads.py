@@ -17,6 +17,7 @@ from wsdb.labelmodel.pairs import PairCounts
 from wsdb.labelmodel.rows import TINY, mean_change, row_max, row_sum, softmax
 from wsdb.labelmodel.score import TIE
 from wsdb.labelmodel.statistics import Statistics, VoteTable, count_shares, count_votes, vote_shares
+from wsdb.labelmodel.summary import Sampled
 
 PRIOR_ACCURACY = 0.75
 """a0: share of the prior's votes that are right."""
@@ -111,6 +112,7 @@ def fit_anchored(
     learned: bool = True,
     given: GivenPairs = NO_PAIRS,
     majority: bool = False,
+    sampled: Sampled | None = None,
 ) -> Rates:
     """Rates for labeling functions: an M-step from the vote shares, then one from weighted shares.
 
@@ -122,13 +124,16 @@ def fit_anchored(
     learned : weigh sources down by what they repeat of each other
     given : pairs that are known to depend on each other
     majority : read the rates off the majority of each row, not the vote shares, see `majority_counts`
+    sampled : the plain counts of the votes where they are a sample of those that `statistics` counts
     """
     weights = np.ones(fired.n_sources)
     theta = np.zeros((fired.n_sources, fired.n_classes, fired.n_classes))
-    pairs = statistics.pairs if learned else PairCounts.empty()
+    pairs, whole = statistics.pairs if learned else PairCounts.empty(), statistics
     for step in range(rounds):
         if majority or (step and (weights < 1).any()):
             votes, classes = (majority_counts if majority else count_shares)(fired, weights)
+            if sampled is not None:
+                votes, classes = sampled.scaled(whole, votes, classes)
             statistics = replace(statistics, votes=votes, classes=classes)
         theta = anchored_rates(statistics, balance)
         weights = dependency_weights(theta, statistics.fired, pairs, statistics.n_rows, balance, given)

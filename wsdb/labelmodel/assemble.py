@@ -94,9 +94,9 @@ def counted_balance(fired: VoteTable) -> np.ndarray:
 
 def given_weights(request: Request) -> np.ndarray:
     """Weights of annotators by the given pairs alone: float64 array of shape (m,)."""
-    table = request.fired.table
+    table = request.table
     blank = np.zeros((*table.shape, table.shape[1]))
-    n_rows = float(max(request.patterns.n_rows, 1))
+    n_rows = float(max(request.n_rows, 1))
     return dependency_weights(blank, table, PairCounts.empty(), n_rows, request.uniform, request.used)
 
 
@@ -116,10 +116,8 @@ def blank_fit(
     learned: Sequence[Dependency] = (),
 ) -> Fit:
     """A fit with everything that does not depend on the model chosen."""
-    patterns, fired = request.patterns, request.fired
-    emitted = fired.table
-    sources = report_sources(expected, emitted, float(patterns.n_rows))
-    covered = fired.counts[fired.votes_per_pattern > 0]
+    patterns, emitted = request.patterns, request.table
+    sources = report_sources(expected, emitted, float(request.n_rows))
     notices = source_notices(emitted, request.copy_of, patterns.sources, request.labels, shared=request.options.learns)
     voting = emitted.sum(axis=1) > 0
     known = request.balance is not None
@@ -130,12 +128,12 @@ def blank_fit(
         regime=regime,
         sources=patterns.sources,
         n_classes=patterns.n_classes,
-        n_rows=patterns.n_rows,
-        n_patterns=len(fired.counts),
-        largest_pattern=float(covered.max() / covered.sum()) if len(covered) else 0.0,
+        n_rows=request.n_rows,
+        n_patterns=request.n_patterns,
+        largest_pattern=request.largest_pattern,
         prior=form.prior,
         theta=None,
-        weights=np.ones(fired.n_sources),
+        weights=np.ones(len(emitted)),
         accuracy=sources.accuracy,
         precision=sources.precision,
         propensity=sources.propensity,

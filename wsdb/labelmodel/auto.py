@@ -18,7 +18,8 @@ from wsdb.labelmodel.regimes import Profile
 from wsdb.labelmodel.request import Request
 from wsdb.labelmodel.rows import row_max, softmax
 from wsdb.labelmodel.score import TIE, ScoreForm
-from wsdb.labelmodel.statistics import Statistics, VoteTable, vote_shares
+from wsdb.labelmodel.statistics import Statistics, VoteTable, count_shares, vote_shares
+from wsdb.labelmodel.summary import Sampled, thin
 
 ANNOTATOR_TEMPERATURE = 0.4
 PRODUCT_MIX = 0.8
@@ -48,19 +49,34 @@ class _Fitter:
 
     Attributes
     ----------
-    statistics : of `votes`
+    statistics : of all rows
     given : pairs of its sources that are known to depend on each other
+    drawn : the plain counts of `votes` where they are a sample of the rows
     """
 
     request: Request
     votes: VoteTable
     statistics: Statistics
     given: GivenPairs
+    drawn: Sampled | None = None
 
     @classmethod
     def of(cls, request: Request, votes: VoteTable, given: GivenPairs) -> _Fitter:
         learns = request.options.learns
         return cls(request, votes, Statistics.of_votes(votes) if learns else Statistics.without_pairs(votes), given)
+
+    @classmethod
+    def of_request(cls, request: Request) -> _Fitter:
+        """The fitter of all rows of a request; copies are left out, and of very many patterns a sample is read."""
+        given, kept = request.used.merged(request.merged), request.merged == np.arange(request.fired.n_sources)
+        votes = request.fired.select(kept)
+        if request.summary is not None:
+            statistics, step = request.summary.statistics.among(kept), request.summary.step
+        else:
+            statistics = cls.of(request, votes, given).statistics
+            votes, step = thin(votes)
+        drawn = Sampled(*count_shares(votes), float(step)) if step > 1 else None
+        return cls(request, votes, statistics, given, drawn)
 
     def sampled(self) -> _Fitter:
         """The fitter of some of the votes, on which models are compared."""
@@ -81,6 +97,7 @@ class _Fitter:
             learned=self.request.options.learns,
             given=self.given,
             majority=majority > 0,
+            sampled=self.drawn,
         )
 
     def model(self, rates: Rates, balance: np.ndarray) -> Model:
@@ -93,9 +110,7 @@ class _Fitter:
 
 def _fit_lf_regime(request: Request, because: str) -> Fit:
     # Copies are fitted as one source and then share its weight: an exact copy changes nothing.
-    fired, copy_of = request.fired, request.merged
-    distinct = fired.select(copy_of == np.arange(fired.n_sources))
-    fitter = _Fitter.of(request, distinct, request.used.merged(copy_of))
+    fitter, copy_of = _Fitter.of_request(request), request.merged
     uniform = share_copies(fitter.at(request.uniform), copy_of)
     tilt = majority = 0.0
     if request.balance is not None:
@@ -106,7 +121,7 @@ def _fit_lf_regime(request: Request, because: str) -> Fit:
         # The balance is unknown still: uncovered rows and ties follow the uniform one.
         model = share_copies(found, copy_of)
         model = replace(model, form=replace(model.form, prior=request.uniform))
-    contradicted = contradiction(fired, model)
+    contradicted = contradiction(fitter.votes, found)
     guarded = contradicted > GUARD
     product = guarded or request.balance is None
     statistics = fitter.statistics

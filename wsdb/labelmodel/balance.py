@@ -10,7 +10,6 @@ rates are read off: the vote shares of a row, or its majority, which is better w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from wsdb.core.matrix import ABSTAIN
 from wsdb.labelmodel.fired import FiredVotes
 from wsdb.labelmodel.score import TIE, ScoreForm
 from wsdb.labelmodel.statistics import VoteTable
+from wsdb.labelmodel.summary import picked
 
 LADDER = ((0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (1.0, 1.5))
 """Exponents of the vote shares: balance that the rates are fitted at, balance of the posterior. 0 is uniform.
@@ -62,19 +62,7 @@ def sample(votes: VoteTable) -> VoteTable:
     n = len(votes.counts)
     if n <= SAMPLE:
         return votes
-    kept = np.linspace(0, n - 1, SAMPLE).astype(np.int64)
-    if not isinstance(votes, FiredVotes):
-        return replace(votes, votes=np.ascontiguousarray(votes.votes[kept]), counts=votes.counts[kept])
-    place = np.full(n, -1, dtype=np.int64)
-    place[kept] = np.arange(SAMPLE)
-    here = place[votes.pattern] >= 0
-    return replace(
-        votes,
-        pattern=place[votes.pattern[here]],
-        source=votes.source[here],
-        value=votes.value[here],
-        counts=votes.counts[kept],
-    )
+    return picked(votes, np.linspace(0, n - 1, SAMPLE).astype(np.int64))
 
 
 def settle(information: Sequence[float]) -> tuple[float, float]:

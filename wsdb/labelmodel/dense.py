@@ -15,10 +15,12 @@ import numpy as np
 from wsdb.core.matrix import ABSTAIN, VotePatterns
 from wsdb.labelmodel import pairs as counting
 from wsdb.labelmodel.pairs import PairCounts
-from wsdb.labelmodel.rows import normalised
+from wsdb.labelmodel.rows import normalised, rounded
 
 BLOCK_CELLS = 1 << 16
 """Cells (patterns x sources) of a block; its 0/1 table of float64 stays in cache."""
+BIT_ROWS = 1 << 13
+"""Rows whose votes are packed into bits at a time; whole words."""
 FIRST_ROWS = 1000
 ONE_THREAD = 1 << 18
 """Multiply-adds above which BLAS starts threads, which spin where another program uses the cores."""
@@ -41,8 +43,8 @@ class DenseVotes:
 
     @classmethod
     def of(cls, patterns: VotePatterns) -> DenseVotes:
-        """Take a pattern table."""
-        return cls(np.ascontiguousarray(patterns.votes), patterns.counts.astype(float), patterns.n_classes)
+        """Take a pattern table, in whichever order of its cells."""
+        return cls(patterns.votes, patterns.counts.astype(float), patterns.n_classes)
 
     @property
     def n_sources(self) -> int:
@@ -52,8 +54,7 @@ class DenseVotes:
     @cached_property
     def table(self) -> np.ndarray:
         """F[j, v], rows where source j votes v: float64 array of shape (m, k)."""
-        rows: np.ndarray = self.count(np.ones((len(self.counts), 1)))[:, :, 0]
-        return rows
+        return self._plain[2]
 
     @cached_property
     def votes_per_pattern(self) -> np.ndarray:
@@ -84,16 +85,28 @@ class DenseVotes:
 
     def share_counts(self, source_weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """See `statistics.count_shares`; one pass for shares and counts."""
-        weights = np.ones(self.n_sources) if source_weights is None else source_weights
-        totals = np.zeros((self.n_classes, self.n_sources, self.n_classes))
-        classes = np.zeros(self.n_classes)
-        for rows, flags in self._blocks(self.n_classes):
-            cells = np.concatenate([_product(one, weights[:, None]) for one in flags], axis=1)
-            weighted = normalised(cells) * self.counts[rows, None]
-            classes += weighted.sum(axis=0)
+        return self._plain[:2] if source_weights is None else self._share_counts(source_weights)[:2]
+
+    @cached_property
+    def _plain(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts by plain shares, and F: one pass for all."""
+        return self._share_counts(None)
+
+    def _share_counts(self, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        m, k = self.n_sources, self.n_classes
+        each = (np.ones(m) if weights is None else weights)[:, None]
+        totals, classes = np.zeros((k, m, k + 1)), np.zeros(k)
+        for rows, flags in self._blocks(k + 1):
+            # The shares of the classes, and 1 to count the votes themselves.
+            shares = np.ones((len(flags[0]), k + 1))
+            cells = normalised(np.concatenate([_product(one, each) for one in flags], axis=1))
+            shares[:, :k] = rounded(cells) if weights is None else cells
+            shares *= self.counts[rows, None]
             for value, one in enumerate(flags):
-                totals[value] += _product(one.T, weighted)
-        return np.ascontiguousarray(totals.transpose(1, 0, 2)), classes
+                totals[value] += _product(one.T, shares)
+            classes += shares[:, :k].sum(axis=0)
+        counts = np.ascontiguousarray(totals.transpose(1, 0, 2))
+        return np.ascontiguousarray(counts[:, :, :k]), classes, np.ascontiguousarray(counts[:, :, k])
 
     def count(self, posterior: np.ndarray) -> np.ndarray:
         """See `statistics.count_votes`."""
@@ -117,12 +130,13 @@ class DenseVotes:
         whole = self.counts.astype(np.int64)
         one = bool((whole == 1).all())
         order = slice(None) if one else np.argsort(-whole, kind="stable")
-        columns = np.ascontiguousarray(self.votes[order].T)
-        parts = []
+        votes, parts = self.votes[order], []
         for v in range(self.n_classes):
             names = np.flatnonzero(self.table[:, v])
             if len(names) > 1:
-                bits = np.concatenate([counting.packed(columns[j : j + 1] == v) for j in names])
+                # A few rows at a time: their columns then stay in cache, in whichever order the cells are.
+                flags = (votes[at : at + BIT_ROWS].T[names] == v for at in range(0, len(votes), BIT_ROWS))
+                bits = np.concatenate([counting.packed(np.ascontiguousarray(few)) for few in flags], axis=1)
                 parts.append(counting.pairs_in_bits(bits, whole[order], v, names, least))
         return PairCounts.join(parts)
 

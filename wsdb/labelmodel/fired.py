@@ -10,7 +10,7 @@ import numpy as np
 from wsdb.core.matrix import ABSTAIN, SparseVotes, VotePatterns
 from wsdb.labelmodel import pairs as counting
 from wsdb.labelmodel.pairs import PairCounts
-from wsdb.labelmodel.rows import normalised
+from wsdb.labelmodel.rows import normalised, rounded
 
 FLAT_CELLS = 1 << 22
 """Up to so many cells (votes x classes) all classes are summed at once; EM over crowds is twice as fast for it."""
@@ -108,6 +108,7 @@ class FiredVotes:
     def share_counts(self, source_weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """See `statistics.count_shares`."""
         shares = self.shares(source_weights)
+        shares = rounded(shares) if source_weights is None else shares
         return self.count(shares), self.counts @ shares
 
     def class_logs(self, scores: np.ndarray) -> np.ndarray:

@@ -62,6 +62,11 @@ class PairCounts:
         kept = self.count >= rows
         return PairCounts(self.left[kept], self.right[kept], self.value[kept], self.count[kept])
 
+    def among(self, kept: np.ndarray) -> PairCounts:
+        """Keep the pairs of two sources of `kept` (bool, shape (m,))."""
+        both = kept[self.left] & kept[self.right]
+        return PairCounts(self.left[both], self.right[both], self.value[both], self.count[both])
+
     def __add__(self, other: PairCounts) -> PairCounts:
         return self._merged(other, 1.0)
 

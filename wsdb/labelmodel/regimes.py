@@ -35,16 +35,30 @@ class Profile:
     @classmethod
     def of(cls, fired: VoteTable, copy_of: np.ndarray) -> Profile:
         """Measure votes whose copies are `copy_of` (see `FiredVotes.copies`)."""
-        table = fired.table
+        overlap = float(fired.counts[fired.votes_per_pattern >= 2].sum())
+        n_rows = float(fired.counts.sum())
+        return cls.of_counts(fired.table, overlap, n_rows, fired.distinct_patterns(), copy_of)
+
+    @classmethod
+    def of_counts(
+        cls, table: np.ndarray, overlap: float, n_rows: float, distinct_patterns: int, copy_of: np.ndarray
+    ) -> Profile:
+        """Read the facts off counts.
+
+        Parameters
+        ----------
+        table : float64 array of shape (m, k), votes by source and value
+        overlap, n_rows : rows with two votes or more, and all rows
+        distinct_patterns : as in the class
+        copy_of : int64 array of shape (m,), the first source with the same votes
+        """
         votes = table.sum(axis=1)
         unipolar = table.max(axis=1, initial=0.0) >= UNIPOLAR * votes
-        n_rows = max(float(fired.counts.sum()), 1.0)
-        overlap = float(fired.counts[fired.votes_per_pattern >= 2].sum()) / n_rows
         return cls(
             len(np.unique(copy_of[votes > 0])),
-            fired.distinct_patterns(),
+            distinct_patterns,
             float(votes[unipolar].sum() / max(votes.sum(), 1.0)),
-            overlap,
+            overlap / max(n_rows, 1.0),
         )
 
     @property

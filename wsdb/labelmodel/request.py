@@ -13,6 +13,7 @@ from wsdb.labelmodel.gold import GoldCounts
 from wsdb.labelmodel.options import DEFAULTS, Options
 from wsdb.labelmodel.regimes import Profile
 from wsdb.labelmodel.statistics import VoteTable
+from wsdb.labelmodel.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Request:
     Attributes
     ----------
     method : what was asked for
-    patterns : the label matrix
+    patterns : the label matrix, or the sampled patterns of a summary
     fired : its votes
     copy_of : int64 array of shape (m,), the first source with the same votes
     balance : float64 array of shape (k,) or None if not known, the option `prior` applied
@@ -30,6 +31,7 @@ class Request:
     gold : counts over gold rows, or None
     labels : k class names for notices
     given : all pairs of sources given as dependent
+    summary : what is known of all rows where the votes are those of some; None where they are all
     """
 
     method: str
@@ -42,11 +44,35 @@ class Request:
     labels: Sequence[str]
     options: Options = DEFAULTS
     given: GivenPairs = NO_PAIRS
+    summary: Summary | None = None
 
     @property
     def n_classes(self) -> int:
         """Number of classes, k."""
         return self.patterns.n_classes
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the label matrix."""
+        return self.patterns.n_rows if self.summary is None else int(self.summary.statistics.n_rows)
+
+    @property
+    def n_patterns(self) -> int:
+        """Distinct rows of votes."""
+        return len(self.fired.counts) if self.summary is None else self.summary.n_patterns
+
+    @property
+    def table(self) -> np.ndarray:
+        """F[j, v], rows where source j votes v: float64 array of shape (m, k)."""
+        return self.fired.table if self.summary is None else self.summary.statistics.fired
+
+    @property
+    def largest_pattern(self) -> float:
+        """Share of the covered rows that have the most frequent pattern; 0 without covered rows."""
+        if self.summary is not None:
+            return self.summary.largest / max(self.summary.statistics.n_covered, 1.0)
+        covered = self.fired.counts[self.fired.votes_per_pattern > 0]
+        return float(covered.max() / covered.sum()) if len(covered) else 0.0
 
     @property
     def uniform(self) -> np.ndarray:
@@ -61,7 +87,11 @@ class Request:
     @property
     def profile(self) -> Profile:
         """What the matrix is."""
-        return Profile.of(self.fired, self.copy_of)
+        if self.summary is None:
+            return Profile.of(self.fired, self.copy_of)
+        whole = self.summary.statistics
+        patterns = self.fired.distinct_patterns()
+        return Profile.of_counts(whole.fired, whole.n_overlap, whole.n_rows, patterns, self.copy_of)
 
     @property
     def merged(self) -> np.ndarray:

@@ -8,6 +8,8 @@ import numpy as np
 
 TINY = 1e-12
 """Least probability whose log is taken."""
+SHARE_STEP = 2.0**-24
+"""Vote shares are counted in multiples of this; sums over up to 2**29 rows are then exact."""
 FEW = 32
 """Up to so many columns, adding column by column is faster."""
 
@@ -32,6 +34,14 @@ def normalised(table: np.ndarray) -> np.ndarray:
     """Rows of a float64 array of shape (p, k) divided by their sum; rows of zeros stay."""
     totals = row_sum(table)[:, None]
     shares: np.ndarray = np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)
+    return shares
+
+
+def rounded(shares: np.ndarray) -> np.ndarray:
+    """Shares (float64) as multiples of SHARE_STEP, in place."""
+    shares /= SHARE_STEP
+    np.rint(shares, out=shares)
+    shares *= SHARE_STEP
     return shares
 
 

@@ -3,6 +3,9 @@
 `n` rows, `m` sources, `k` classes. All sums are additive: over patterns, rows, batches, shards.
 F[j, v] rows where source j votes v;  N0[j, v, y] = sum over rows with vote v of the row's vote share for y;
 O[(j, v), (j', v)] rows where two sources vote the same value.
+
+Plain vote shares are rounded to multiples of SHARE_STEP (see `rows.rounded`), so that their sums are exact in whatever
+order they are added: statistics that were patched are those of a count from scratch, to the last bit.
 """
 
 from __future__ import annotations
@@ -102,6 +105,7 @@ class Statistics:
     ----------
     n_rows : rows, uncovered ones included
     n_covered : rows with a vote
+    n_overlap : rows with two votes or more
     fired : float64 array of shape (m, k), F[j, v]
     votes : float64 array of shape (m, k, k), N0[j, v, y]
     classes : float64 array of shape (k,), vote shares summed over covered rows
@@ -110,6 +114,7 @@ class Statistics:
 
     n_rows: float
     n_covered: float
+    n_overlap: float
     fired: np.ndarray
     votes: np.ndarray
     classes: np.ndarray
@@ -136,14 +141,22 @@ class Statistics:
     def without_pairs(cls, votes: VoteTable, source_weights: np.ndarray | None = None) -> Statistics:
         """Count votes, but no pairs of them."""
         counts, classes = count_shares(votes, source_weights)
-        covered = votes.counts[votes.votes_per_pattern > 0]
-        n_rows, n_covered = float(votes.counts.sum()), float(covered.sum())
-        return cls(n_rows, n_covered, votes.table, counts, classes, PairCounts.empty())
+        n_rows = float(votes.counts.sum())
+        n_covered, n_overlap = (float(votes.counts[votes.votes_per_pattern >= least].sum()) for least in (1, 2))
+        return cls(n_rows, n_covered, n_overlap, votes.table, counts, classes, PairCounts.empty())
+
+    def among(self, kept: np.ndarray) -> Statistics:
+        """The statistics without the fired votes and pairs of other sources than `kept` (bool, shape (m,))."""
+        if kept.all():
+            return self
+        fired = np.where(kept[:, None], self.fired, 0.0)
+        return replace(self, fired=fired, pairs=self.pairs.among(kept))
 
     def __add__(self, other: Statistics) -> Statistics:
         return Statistics(
             self.n_rows + other.n_rows,
             self.n_covered + other.n_covered,
+            self.n_overlap + other.n_overlap,
             self.fired + other.fired,
             self.votes + other.votes,
             self.classes + other.classes,
@@ -151,21 +164,19 @@ class Statistics:
         )
 
     def __sub__(self, other: Statistics) -> Statistics:
-        fired = self.fired - other.fired
-        # What is left of a vote that no row casts any more is rounding.
-        votes = np.where(fired[:, :, None] > 0, np.maximum(self.votes - other.votes, 0.0), 0.0)
         return Statistics(
             self.n_rows - other.n_rows,
             self.n_covered - other.n_covered,
-            fired,
-            votes,
-            np.maximum(self.classes - other.classes, 0.0),
+            self.n_overlap - other.n_overlap,
+            self.fired - other.fired,
+            self.votes - other.votes,
+            self.classes - other.classes,
             self.pairs - other.pairs,
         )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return plain arrays, to store per batch: 1-d, and of one length those that start with "pair"."""
-        rows = np.array([self.n_rows, self.n_covered])
+        rows = np.array([self.n_rows, self.n_covered, self.n_overlap])
         arrays = {"rows": rows, "fired": self.fired.ravel(), "votes": self.votes.ravel(), "classes": self.classes}
         return arrays | {f"pair_{field.name}": getattr(self.pairs, field.name) for field in fields(PairCounts)}
 
@@ -173,11 +184,12 @@ class Statistics:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Statistics:
         """Read what `to_arrays` returned."""
         k = len(arrays["classes"])
-        n_rows, n_covered = (float(rows) for rows in arrays["rows"])
+        n_rows, n_covered, n_overlap = (float(rows) for rows in arrays["rows"])
         pairs = PairCounts(*(np.asarray(arrays[f"pair_{field.name}"]) for field in fields(PairCounts)))
         return cls(
             n_rows,
             n_covered,
+            n_overlap,
             np.asarray(arrays["fired"], dtype=float).reshape(-1, k),
             np.asarray(arrays["votes"], dtype=float).reshape(-1, k, k),
             np.asarray(arrays["classes"], dtype=float),
