@@ -2,6 +2,7 @@
 -- catalog writes it. Besides these tables there are, for each task t:
 --   wsdb.matrix_t         the label matrix: keys, __row (hash of the row), __split, __gold (code), a column per source
 --   wsdb.patterns_t       the vote patterns: split, gold code, the votes as bits of words, and the number of rows
+--   wsdb.changes_t        what has changed of the vote patterns since they were last fitted; n is below 0 where rows went
 --   wsdb.votes_t          of a sparse label matrix, the votes: __id (as in matrix_t), number of the source, code
 --   wsdb.sources_t        of a sparse label matrix, the names of the sources by number
 --   wsdb.scores_labels_t  of a sparse label matrix, the evidence by source, code and class; also scores_training_t
@@ -147,6 +148,13 @@ CREATE TABLE IF NOT EXISTS wsdb.vote_counts (
 -- together on five rows or more.
 CREATE TABLE IF NOT EXISTS wsdb.vote_pairs (
     task VARCHAR, lf_a VARCHAR, lf_b VARCHAR, label_a VARCHAR, label_b VARCHAR, n BIGINT
+);
+
+-- What a fit counts besides, so that the next one reads changes only: rows with two votes or more (overlap), and the
+-- vote shares summed by class, over rows with each vote (votes: column, label voted, class) and over all (classes). Only
+-- the columns in kept take part in the shares, the others repeat them.
+CREATE TABLE IF NOT EXISTS wsdb.vote_shares (
+    task VARCHAR, columns VARCHAR[], kept VARCHAR[], overlap BIGINT, votes DOUBLE[], classes DOUBLE[]
 );
 
 -- Pairs of columns that are not independent, and why: declared, shared_column, shared_constant, shared_primitive, learned

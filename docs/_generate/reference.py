@@ -339,6 +339,7 @@ _OBJECT = re.compile(r"CREATE (?:OR REPLACE )?(TABLE|VIEW) (?:IF NOT EXISTS )?ws
 PER_TASK = {
     "matrix": "spam",
     "patterns": "spam",
+    "changes": "spam",
     "votes": "many",
     "sources": "many",
     "scores_labels": "many",

@@ -165,6 +165,24 @@ class RowVotes:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """Patterns of a label matrix, all or some of them.
+
+    Attributes
+    ----------
+    votes : distinct votes; `counts` are the rows that each stands for, at least `step`
+    n_patterns : number of all patterns
+    largest : rows of the most frequent pattern with a vote, 0 without one
+    step : 1 where they are all patterns, else rows that one of them stands for at least
+    """
+
+    votes: VotePatterns
+    n_patterns: int
+    largest: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeyedVotes:
     """The votes of a label matrix row by row, in the order of its keys.
 

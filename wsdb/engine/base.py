@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from wsdb.catalog.snapshot import StoredMatrix
 from wsdb.core.lf import LabelingFunction
-from wsdb.core.matrix import KeyedVotes, RowVotes
+from wsdb.core.matrix import KeyedVotes, RowVotes, Sample
 from wsdb.core.payload import Primitive
 from wsdb.core.span import Span
 from wsdb.core.task import Task
@@ -108,6 +108,18 @@ class Engine(Protocol):
 
     def votes(self, step: Pack) -> RowVotes:
         """Return the votes of a stored label matrix with the split and gold label of their rows."""
+
+    def counted_votes(self, step: Pack, gold_of: str | None = None) -> RowVotes:
+        """Return the stored patterns of a wide label matrix in any order, or those of a split with a gold label."""
+
+    def some_votes(self, step: Pack, most: int) -> Sample:
+        """Return about `most` of the patterns of a wide label matrix, all of them where there are no more."""
+
+    def changed_votes(self, step: Pack) -> tuple[RowVotes, RowVotes] | None:
+        """Return the patterns that came and that went since `keep_changes`; None where that is not known."""
+
+    def keep_changes(self, step: Pack) -> None:
+        """From now on, keep what changes of the stored patterns of a label matrix."""
 
     def has_sets(self, step: Pack) -> bool:
         """Return whether some vote on a task is for one of several labels."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from wsdb.catalog.snapshot import StoredMatrix
 from wsdb.core.lf import Expression, LabelingFunction, Select, Votes, VoteWhen
-from wsdb.core.matrix import KeyedVotes, RowVotes
+from wsdb.core.matrix import KeyedVotes, RowVotes, Sample
 from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, literals
@@ -195,7 +195,13 @@ class DuckDBEngine:
     def _matrix_run(self, step: LabelMatrix, progress: Callable[[str, int, int], None]) -> MatrixRun:
         """Return the run of a step, after the tables of the other form of storage are gone."""
         task, table = step.task, self.table
-        other = ("patterns",) if step.storage == "sparse" else ("votes", "sources") if step.write == "create" else ()
+        other = (
+            ("patterns", "changes")
+            if step.storage == "sparse"
+            else ("votes", "sources")
+            if step.write == "create"
+            else ()
+        )
         for part in other:
             self.con.execute(f"DROP TABLE IF EXISTS {table(f'{part}_{task.name}')}")
         shared: dict[str, Any] = {
@@ -212,7 +218,8 @@ class DuckDBEngine:
         if step.storage == "sparse":
             return SparseRun(votes=table(f"votes_{task.name}"), sources=table(f"sources_{task.name}"), **shared)
         columns, matrix = [column.name for column in step.columns], table(f"matrix_{task.name}")
-        patterns = Patterns(self.con, task, self.database, table(f"patterns_{task.name}"), matrix, columns)
+        stored = table(f"patterns_{task.name}"), table(f"changes_{task.name}")
+        patterns = Patterns(self.con, task, self.database, *stored, matrix, columns)
         return WideRun(patterns=patterns, **shared)
 
     def _joins(self, step: LabelMatrix) -> str:
@@ -251,6 +258,22 @@ class DuckDBEngine:
     def votes(self, step: Pack) -> RowVotes:
         """Return the votes of a stored label matrix; see `wsdb.engine.stored_votes.StoredVotes.rows`."""
         return self._stored().rows(step)
+
+    def counted_votes(self, step: Pack, gold_of: str | None = None) -> RowVotes:
+        """Return the stored patterns; see `wsdb.engine.stored_votes.StoredVotes.counted`."""
+        return self._stored().counted(step, gold_of)
+
+    def some_votes(self, step: Pack, most: int) -> Sample:
+        """Return about `most` of the patterns; see `wsdb.engine.stored_votes.StoredVotes.some`."""
+        return self._stored().some(step, most)
+
+    def changed_votes(self, step: Pack) -> tuple[RowVotes, RowVotes] | None:
+        """Return what came and what went; see `wsdb.engine.stored_votes.StoredVotes.changed`."""
+        return self._stored().changed(step)
+
+    def keep_changes(self, step: Pack) -> None:
+        """From now on, keep what changes of the stored patterns of a label matrix."""
+        self._stored().keep_changes(step)
 
     def keyed_votes(self, steps: Sequence[Pack]) -> KeyedVotes:
         """Return the votes row by row; see `wsdb.engine.stored_votes.StoredVotes.keyed`."""

@@ -1,4 +1,8 @@
-"""The vote patterns of a label matrix as a stored table, patched where rows or columns change."""
+"""The vote patterns of a label matrix as a stored table, patched where rows or columns change.
+
+Beside it may stand a table of changes: what patches have added and taken away since a fit counted the patterns, so that
+the next fit reads these only. It ends where patterns are counted anew.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ class Patterns:
     Parameters
     ----------
     database : the name under which the database is attached
-    table, matrix : full SQL names of the patterns and of the label matrix
+    table, changes, matrix : full SQL names of the patterns, of their changes and of the label matrix
     columns : the vote columns in the order in which they are packed
     """
 
@@ -30,20 +34,36 @@ class Patterns:
         task: Task,
         database: str,
         table: str,
+        changes: str,
         matrix: str,
         columns: Sequence[str],
     ) -> None:
         self._con, self._task, self._database = con, task, database
-        self._table, self._matrix = table, matrix
+        self._table, self._changes, self._matrix = table, changes, matrix
         self._words = packed_words(columns, len(task.labels))
 
     def count(self) -> None:
         """Count all patterns."""
+        self.drop()
         self._con.execute(f"CREATE OR REPLACE TABLE {self._table} AS {self._counted('count(*)', self._matrix)}")
 
     def drop(self) -> None:
         """Forget the patterns; they are counted when they are asked for."""
         self._con.execute(f"DROP TABLE IF EXISTS {self._table}")
+        self._con.execute(f"DROP TABLE IF EXISTS {self._changes}")
+
+    def keep_changes(self) -> None:
+        """From now on, keep what patches change; forget what they have changed."""
+        self._con.execute(f"CREATE OR REPLACE TABLE {self._changes} AS FROM {self._table} LIMIT 0")
+
+    def has_changes(self) -> bool:
+        """Return whether changes are kept, and are fewer than the patterns themselves by far."""
+        if not has_table(self._con, self._database, f"changes_{self._task.name}"):
+            return False
+        (few,) = self._con.execute(
+            f"SELECT (SELECT count(*) FROM {self._changes}) <= {FEW} * (SELECT count(*) FROM {self._table})"
+        ).fetchall()[0]
+        return bool(few)
 
     def exists(self) -> bool:
         """Return whether there are stored patterns."""
@@ -71,6 +91,8 @@ class Patterns:
             f"GROUP BY {listed} HAVING sum(n) <> 0"
         )
         same = " AND ".join(f"p.{name} IS NOT DISTINCT FROM c.{name}" for name in names)
+        if has_table(self._con, self._database, f"changes_{self._task.name}"):
+            self._con.execute(f"INSERT INTO {self._changes} FROM temp.main.__wsdb_patch")
         patch = "temp.main.__wsdb_patch AS c"
         new = f"SELECT * FROM {patch} WHERE NOT EXISTS (FROM {self._table} AS p WHERE {same})"
         self._con.execute(f"CREATE OR REPLACE TEMP TABLE __wsdb_patterns AS {new}")

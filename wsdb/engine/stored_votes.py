@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from wsdb.core.errors import SpecError
-from wsdb.core.matrix import KeyedVotes, RowVotes, SparseVotes, VotePatterns
+from wsdb.core.matrix import KeyedVotes, RowVotes, Sample, SparseVotes, VotePatterns
 from wsdb.core.payload import POS
-from wsdb.core.sqltext import ident, idents, literals
+from wsdb.core.sqltext import ident, idents, literal, literals
 from wsdb.engine.partial import with_sets
 from wsdb.engine.patterns import Patterns, has_table
 from wsdb.engine.rows import GOLD, SPLIT
@@ -42,21 +42,80 @@ class StoredVotes:
         return self._sparse_votes(step) if step.storage == "sparse" else self._counted(step)
 
     def _counted(self, step: Pack) -> RowVotes:
-        task = step.task
-        patterns, matrix = self._table(f"patterns_{task.name}"), self._table(f"matrix_{task.name}")
-        stored = Patterns(self._con, task, self._database, patterns, matrix, step.columns)
+        order = ", ".join([*_words(step), "split", "gold"])
+        counted, packed, table = self._read(step, f"FROM {self._current(step)} ORDER BY {order}")
+        distinct = _distinct(counted, packed)
+        return RowVotes(counted, _objects(table.column("split")), _codes(table.column("gold")), distinct)
+
+    def counted(self, step: Pack, gold_of: str | None = None) -> RowVotes:
+        """Return the patterns of a wide label matrix in any order, counted where they are not stored yet.
+
+        `distinct` are the patterns themselves: the same votes may come again with another split or gold label.
+
+        Parameters
+        ----------
+        gold_of : a split, to return only its patterns with a gold label
+        """
+        known = "" if gold_of is None else f" WHERE split = {literal(gold_of)} AND gold IS NOT NULL ORDER BY ALL"
+        return self._rows(step, f"FROM {self._current(step)}{known}")
+
+    def some(self, step: Pack, most: int) -> Sample:
+        """Return about `most` of the patterns of a wide label matrix, whatever their split and gold label.
+
+        Which ones follows from the patterns alone: of those on fewer rows than a step, about every step-th row, by a
+        hash of the votes.
+        """
+        patterns, words = self._current(step), ", ".join(_words(step))
+        grouped = f"(SELECT {words}, sum(n)::BIGINT AS n FROM {patterns} GROUP BY {words})" if words else patterns
+        if step.task.split is None and step.task.gold is None:
+            grouped = patterns  # each pattern is stored once
+        voted = " OR ".join(f"{word} <> 0" for word in _words(step)) or "false"
+        number, largest, n_rows = self._con.execute(
+            f"SELECT count(*), coalesce(max(n) FILTER ({voted}), 0), coalesce(sum(n), 0)::BIGINT FROM {grouped}"
+        ).fetchall()[0]
+        size = -(-n_rows // most) if number > most else 1
+        drawn = f"WHERE n >= {size} OR hash({words}) % {size}::UBIGINT < n::UBIGINT" if size > 1 else ""
+        query = f"SELECT {words or 'NULL AS none'}, greatest(n, {size}) AS n FROM {grouped} {drawn} ORDER BY ALL"
+        return Sample(self._read(step, query)[0], number, largest, size)
+
+    def changed(self, step: Pack) -> tuple[RowVotes, RowVotes] | None:
+        """Return the patterns that came and that went since `keep_changes`, in any order; None where all are new."""
+        stored = self._patterns(step)
+        if not stored.exists() or not stored.has_changes():
+            return None
+        listed = ", ".join(["split", "gold", *_words(step)])
+        net = f"SELECT {listed}, sum(n)::BIGINT AS n FROM {self._table(f'changes_{step.task.name}')} GROUP BY {listed}"
+        came, went = (f"SELECT {listed}, abs(n) AS n FROM ({net}) WHERE n {sign} 0" for sign in "><")
+        return self._rows(step, came), self._rows(step, went)
+
+    def keep_changes(self, step: Pack) -> None:
+        """Keep what changes of the patterns from now on."""
+        self._patterns(step).keep_changes()
+
+    def _patterns(self, step: Pack) -> Patterns:
+        table, changes, matrix = (self._table(f"{part}_{step.task.name}") for part in ("patterns", "changes", "matrix"))
+        return Patterns(self._con, step.task, self._database, table, changes, matrix, step.columns)
+
+    def _current(self, step: Pack) -> str:
+        """Return the full SQL name of the stored patterns, after counting them where they are not stored yet."""
+        stored = self._patterns(step)
         if not stored.exists():
             stored.count()
-        order = ", ".join([*(f"word_{at}" for at in range(step.words)), "split", "gold"])
-        table = self._con.sql(f"FROM {patterns} ORDER BY {order}").to_arrow_table()
+        return self._table(f"patterns_{step.task.name}")
+
+    def _rows(self, step: Pack, query: str) -> RowVotes:
+        counted, _, table = self._read(step, query)
+        return RowVotes(counted, _objects(table.column("split")), _codes(table.column("gold")), counted)
+
+    def _read(self, step: Pack, query: str) -> tuple[VotePatterns, list[np.ndarray], pa.Table]:
+        """Return the patterns of a query, their words, and the rows of the query."""
+        table = self._con.sql(query).to_arrow_table()
         counts = table.column("n").to_numpy().astype(np.int64)
         if not step.columns and counts.sum() == 0:
             table, counts = table.slice(0, 0), counts[:0]
-        packed = [table.column(f"word_{at}").to_numpy() for at in range(step.words)]
-        votes = unpack(packed, len(step.columns), len(task.labels), len(counts))
-        counted = VotePatterns(votes, counts, step.columns, len(task.labels))
-        distinct = _distinct(counted, packed)
-        return RowVotes(counted, _objects(table.column("split")), _codes(table.column("gold")), distinct)
+        packed = [table.column(word).to_numpy() for word in _words(step)]
+        votes = unpack(packed, len(step.columns), len(step.task.labels), len(counts))
+        return VotePatterns(votes, counts, step.columns, len(step.task.labels)), packed, table
 
     def _sparse_votes(self, step: Pack) -> RowVotes:
         task, matrix = step.task, self._table(f"matrix_{step.task.name}")
@@ -146,6 +205,10 @@ class StoredVotes:
         rows = found.column("__at").to_numpy()[known]
         confidence[rows, columns[known]] = np.clip(found.column("confidence").to_numpy()[known], 0.0, 1.0)
         return confidence
+
+
+def _words(step: Pack) -> list[str]:
+    return [f"word_{at}" for at in range(step.words)]
 
 
 def _distinct(patterns: VotePatterns, words: Sequence[np.ndarray]) -> VotePatterns:

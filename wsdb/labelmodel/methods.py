@@ -21,6 +21,7 @@ from wsdb.labelmodel.matrix_completion import fit_matrix
 from wsdb.labelmodel.options import DEFAULTS, Options
 from wsdb.labelmodel.request import Request
 from wsdb.labelmodel.statistics import read_votes
+from wsdb.labelmodel.summary import Summary
 from wsdb.labelmodel.triplet import fit_triplet
 from wsdb.labelmodel.weighted_majority import fit_weighted_majority
 
@@ -50,7 +51,7 @@ BALANCE_TOLERANCE = 1e-3
 
 
 def fit(
-    patterns: VotePatterns | SparseVotes,
+    patterns: VotePatterns | SparseVotes | Summary,
     *,
     method: str = "auto",
     balance: np.ndarray | None = None,
@@ -64,7 +65,8 @@ def fit(
 
     Parameters
     ----------
-    patterns : the label matrix: distinct rows of votes with counts (-1 is abstain), or a list of votes
+    patterns : the label matrix: distinct rows of votes with counts (-1 is abstain), or a list of votes; or a
+        summary of it, where `summary.fits_some`
     method : a name of METHODS
     balance : float64 array of shape (k,), the class balance, sums to 1; None if not known
     regime : "auto" to detect it from the matrix, "lf" or "annotator" to force it
@@ -93,7 +95,7 @@ def fit(
 
 
 def check(
-    patterns: VotePatterns | SparseVotes,
+    patterns: VotePatterns | SparseVotes | Summary,
     *,
     balance: np.ndarray | None,
     regime: str,
@@ -104,6 +106,8 @@ def check(
 ) -> tuple[Request, GoldRows | None]:
     """Check the arguments of `fit`, all but the method, and read the votes."""
     _one_of("regime", regime, REGIMES)
+    summary = patterns if isinstance(patterns, Summary) else None
+    patterns = patterns.some if isinstance(patterns, Summary) else patterns
     k, m = patterns.n_classes, len(patterns.sources)
     rows = gold if isinstance(gold, GoldRows) else None
     if rows is not None and rows.votes.shape[1] != m:
@@ -118,13 +122,14 @@ def check(
         "auto",
         patterns,
         fired,
-        fired.copies(),
+        fired.copies() if summary is None else summary.copy_of,
         _balance(balance, counts, options, k),
         regime,
         counts,
         labels if labels is not None else [str(y) for y in range(k)],
         options,
         GivenPairs.of(dependencies, patterns.sources),
+        summary,
     )
     return request, rows
 

@@ -15,8 +15,8 @@ import numpy as np
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel.dense import DenseVotes
 from wsdb.labelmodel.fired import FiredVotes
-from wsdb.labelmodel.options import Options
 from wsdb.labelmodel.pairs import PairCounts
+from wsdb.labelmodel.regimes import Profile
 from wsdb.labelmodel.statistics import Statistics, VoteTable
 
 MOST = 1 << 16
@@ -31,8 +31,8 @@ class Summary:
 
     Attributes
     ----------
-    statistics : of all rows; `votes` and `classes` by the sources `kept` alone
-    kept : bool array of shape (m,), the first of equal sources, see `kept_sources`
+    statistics : of all rows; `votes` and `classes` by the vote shares of `kept_sources` alone
+    copy_of : int64 array of shape (m,), the first source with the same votes, see `copies`
     n_patterns : distinct rows of votes
     largest : rows of the most frequent pattern with a vote
     some : the patterns with their counts, or a sample of them in which a pattern stands for `counts` rows
@@ -40,7 +40,7 @@ class Summary:
     """
 
     statistics: Statistics
-    kept: np.ndarray
+    copy_of: np.ndarray
     n_patterns: int
     largest: int
     some: VotePatterns
@@ -77,17 +77,27 @@ class Sampled:
         return found, totals * (whole.classes.sum() / total) if total > 0 else totals
 
 
-def kept_sources(copy_of: np.ndarray, method: str, options: Options) -> np.ndarray:
+def fits_some(method: str, regime: str, profile: Profile) -> bool:
+    """Whether a label model is fitted to a `Summary`: `auto`, where the sources are labeling functions.
+
+    Parameters
+    ----------
+    method, regime : as in `methods.fit`
+    profile : what the matrix is
+    """
+    return method == "auto" and (profile.regime if regime == "auto" else regime) == "lf"
+
+
+def kept_sources(copy_of: np.ndarray, *, learns: bool) -> np.ndarray:
     """Sources whose votes make the vote shares: bool array of shape (m,), the first of those with equal votes.
 
     Parameters
     ----------
     copy_of : int64 array of shape (m,), see `copies`
+    learns : equal sources are known to be, see `Options.learns`; else all make them
     """
-    if method == "majority" or not options.learns:
-        return np.ones(len(copy_of), dtype=bool)
     kept: np.ndarray = copy_of == np.arange(len(copy_of))
-    return kept
+    return kept if learns else np.ones_like(kept)
 
 
 def copies(fired: np.ndarray, pairs: PairCounts) -> np.ndarray:

@@ -100,6 +100,36 @@ class VoteCounts:
     conflict: np.ndarray
 
 
+def patched(
+    counts: tuple[SplitCounts, VoteCounts],
+    came: tuple[SplitCounts, VoteCounts],
+    went: tuple[SplitCounts, VoteCounts],
+    n_sources: int,
+    n_classes: int,
+) -> tuple[SplitCounts, VoteCounts]:
+    """Return the counts after some rows came and others went; what is left of no row is not listed."""
+    names = tuple(dict.fromkeys(name for splits, _ in (counts, came, went) for name in splits.splits))
+    m, k = max(n_sources, 1), max(n_classes, 1)
+    rows = np.zeros((3, len(names)), dtype=np.int64)
+    keys, cells = [], []
+    for sign, (splits, votes) in ((1, counts), (1, came), (-1, went)):
+        place = np.array([names.index(name) for name in splits.splits], dtype=np.int64)
+        rows[:, place] += sign * np.stack([splits.n, splits.covered, splits.gold])
+        keys.append(((place[votes.split] * m + votes.source) * k + votes.value) * (k + 1) + votes.gold + 1)
+        cells.append(sign * np.stack([votes.n, votes.overlap, votes.conflict]))
+    left = np.flatnonzero(rows[0])
+    found, at = np.unique(np.concatenate(keys), return_inverse=True)
+    sums = np.stack([weighed(at.ravel(), part, len(found)) for part in np.concatenate(cells, axis=1)])
+    seen = np.flatnonzero(sums[0])
+    rest, gold = np.divmod(found[seen], k + 1)
+    rest, value = np.divmod(rest, k)
+    split, source = np.divmod(rest, m)
+    return (
+        SplitCounts(tuple(names[at] for at in left.tolist()), *rows[:, left]),
+        VoteCounts(np.searchsorted(left, split), source, value, gold - 1, *sums[:, seen]),
+    )
+
+
 def split_codes(split: np.ndarray) -> tuple[np.ndarray, tuple[str | None, ...]]:
     """Number the splits of an object array (strings and None) in the order they are met."""
     found = pa.array(split, pa.string()).dictionary_encode(null_encoding="encode")

@@ -42,6 +42,23 @@ class VotePairs:
     n: np.ndarray
 
 
+def patched(pairs: VotePairs, came: VotePairs, went: VotePairs, n_sources: int, n_classes: int) -> VotePairs:
+    """Return the counts after some rows came and others went; pairs left on no row are not listed."""
+    m, k = max(n_sources, 1), max(n_classes, 1)
+    parts = (pairs, came, went)
+    key = np.concatenate([((p.left * m + p.right) * k + p.value_left) * k + p.value_right for p in parts])
+    found, n = _summed(key, np.concatenate([pairs.n, came.n, -went.n]))
+    seen = np.flatnonzero(n)
+    return _pairs_of(found[seen], n[seen], m, k)
+
+
+def _pairs_of(key: np.ndarray, n: np.ndarray, m: int, k: int) -> VotePairs:
+    rest, value_right = np.divmod(key, k)
+    rest, value_left = np.divmod(rest, k)
+    left, right = np.divmod(rest, m)
+    return VotePairs(left, right, value_left, value_right, n.astype(np.int64))
+
+
 def count_pairs(votes: VotePatterns | SparseVotes, least: int = 1) -> VotePairs:
     """Count, for each pair of sources, the rows on which both vote, by their votes.
 
@@ -160,10 +177,7 @@ def _paired(votes: Listed) -> VotePairs:
         n = total[key]
     else:
         key, n = _merged(parts)
-    rest, value_right = np.divmod(key, k)
-    rest, value_left = np.divmod(rest, k)
-    left, right = np.divmod(rest, m)
-    return VotePairs(left, right, value_left, value_right, n.astype(np.int64))
+    return _pairs_of(key, n, m, k)
 
 
 def _summed(key: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,6 +30,7 @@ TASK_MACROS = ("label_matrix_rows", "label_spans", "lf_summary", *run_stats.MACR
 TASK_TABLES = (
     "matrix",
     "patterns",
+    "changes",
     "votes",
     "sources",
     "scores_labels",

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import SpecError
-from wsdb.core.matrix import RowVotes, SparseVotes
+from wsdb.core.matrix import RowVotes, SparseVotes, VotePatterns
 from wsdb.core.specs import LabelModelSpec
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.core.task import Task
@@ -25,6 +25,7 @@ from wsdb.labelmodel.options import Options
 from wsdb.labelmodel.score import ScoreForm
 from wsdb.labelmodel.sparse_sql import labels_select_sparse, score_rows
 from wsdb.labelmodel.sql import labels_select
+from wsdb.labelmodel.summary import Summary, fits_some
 from wsdb.monitor.static_pairs import static_pairs
 from wsdb.monitor.vote_counts import some_rows, thinned
 from wsdb.planner.explain import Profile
@@ -33,6 +34,7 @@ from wsdb.planner.steps import Fit, Pack, Reuse
 from wsdb.session import run_stats
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_comparison import COMPARED
+from wsdb.session.run_counts import Counted, count
 from wsdb.session.run_shapes import check_options, run_shape, shape_of, store_spans
 from wsdb.session.stored import view
 
@@ -54,22 +56,37 @@ def run_fit(rooms: Rooms, step: Fit) -> None:
     if shape is not None:
         run_shape(rooms, step, shape, rooms.engine.keyed_votes((step.pack,)))
         return
-    rows = rooms.engine.votes(step.pack)
+    counts = count(rooms, step.pack, learns=Options(structure=spec.structure).learns)
+    votes, gold, rows = read_votes(rooms, step, counts)
     counted = time.perf_counter()
-    rooms.profiles[id(step.pack)] = Profile(len(rows.distinct.counts), counted - start)
-    rooms.progress(f"label model of {task.name}: {len(rows.distinct.counts):,} vote patterns", 0, 0)
-    arguments = fit_arguments(rooms, task, spec, rows)
-    method = spec.method if spec.use_dev != "select" else selected(rooms, task, spec, rows, arguments)
-    fitted = replace(fit(rows.distinct, method=method, **arguments), method=spec.method)
+    n_patterns = votes.n_patterns if isinstance(votes, Summary) else len(votes.counts)
+    rooms.profiles[id(step.pack)] = Profile(n_patterns, counted - start)
+    rooms.progress(f"label model of {task.name}: {n_patterns:,} vote patterns", 0, 0)
+    arguments = fit_arguments(rooms, task, spec, gold)
+    method = spec.method if rows is None else selected(rooms, task, spec, rows, arguments)
+    fitted = replace(fit(votes, method=method, **arguments), method=spec.method)
     store_label_views(rooms, task, step.pack, fitted)
-    run_stats.store(
-        rooms, task, step.pack.columns, step.pack.storage, rows, fitted, dependencies=arguments["dependencies"]
-    )
+    run_stats.store(rooms, task, counts, fitted, arguments["dependencies"])
     put_label_run(rooms, step, fitted, time.perf_counter() - start)
     rooms.profiles[id(step)] = Profile(fitted.n_rows, time.perf_counter() - counted)
     rooms.notice(f"labels of task {task.name}: {fitted.chosen}. {fitted.reason}")
     for text in fitted.notices:
         rooms.notice(f"task {task.name}: {text}")
+
+
+def read_votes(
+    rooms: Rooms, step: Fit, counts: Counted
+) -> tuple[VotePatterns | SparseVotes | Summary, RowVotes, RowVotes | None]:
+    """Return what a label model is fitted to, votes with the gold rows of dev among them, and all votes to select on.
+
+    Where the label model is fitted to counts and a sample, no more is read than that and the gold rows.
+    """
+    spec, profile = step.spec, counts.profile
+    learns = Options(structure=spec.structure).learns
+    if profile is not None and spec.use_dev != "select" and fits_some(spec.method, spec.regime, profile):
+        return counts.summary(rooms, learns=learns), rooms.engine.counted_votes(step.pack, gold_of="dev"), None
+    rows = rooms.engine.votes(step.pack)
+    return rows.distinct, rows, rows if spec.use_dev == "select" else None
 
 
 def selected(rooms: Rooms, task: Task, spec: LabelModelSpec, rows: RowVotes, arguments: Mapping[str, Any]) -> str:

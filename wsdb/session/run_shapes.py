@@ -28,6 +28,7 @@ from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Fit, JointFit, Pack
 from wsdb.session import run_stats
 from wsdb.session.rooms import Rooms
+from wsdb.session.run_counts import count
 from wsdb.session.stored import macro, view
 
 CLOSED = ("binary", "multiclass", "ordinal")
@@ -89,9 +90,7 @@ def run_shape(rooms: Rooms, step: Fit, shape: str, keyed: KeyedVotes) -> None:
     task, start = step.task, time.perf_counter()
     fitted = fit_rows(shape, _matrix(task, step.pack, keyed), task.labels, _balance(task))
     store_rows(rooms, task, step.pack, keyed, fitted)
-    run_stats.store(
-        rooms, task.coded, step.pack.columns, step.pack.storage, rooms.engine.votes(step.pack), None, dependencies=()
-    )
+    run_stats.store(rooms, task.coded, count(rooms, step.pack), None)
     put_rows_run(rooms, task, step.spec, step.input_hash, shape, fitted, time.perf_counter() - start)
     rooms.profiles[id(step)] = Profile(fitted.n_rows, time.perf_counter() - start)
 
@@ -343,6 +342,6 @@ def run_joint(rooms: Rooms, step: JointFit) -> None:
             answer.covered[:, at],
         )
         store_rows(rooms, task, pack, own, fitted)
-        run_stats.store(rooms, task, pack.columns, pack.storage, rooms.engine.votes(pack), None, dependencies=())
+        run_stats.store(rooms, task, count(rooms, pack), None)
         put_rows_run(rooms, task, step.spec, hashed, "joint", fitted, time.perf_counter() - start)
     rooms.profiles[id(step)] = Profile(fit.n_rows, time.perf_counter() - read)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from wsdb.core.matrix import RowVotes
 from wsdb.core.sqltext import ident, literal
 from wsdb.core.task import Task
 from wsdb.labelmodel.fitted import Fit
@@ -19,14 +18,15 @@ from wsdb.monitor.explain_row import explain_body, stored_body
 from wsdb.monitor.labelled import Labelled
 from wsdb.monitor.lf_rows import buckets_body, confusion_body, errors_body
 from wsdb.monitor.review import gaps_body, issues_body, prediction_issues_body, sample_body
-from wsdb.monitor.vote_counts import SplitCounts, VoteCounts, count_votes
-from wsdb.monitor.vote_pairs import VotePairs, copies, count_pairs
+from wsdb.monitor.vote_counts import SplitCounts, VoteCounts
+from wsdb.monitor.vote_pairs import VotePairs, copies
 from wsdb.session.rooms import Rooms
+from wsdb.session.run_counts import Counted, share_rows
 from wsdb.session.stored import macro
 
 TABLES = (
-    "split_counts", "vote_counts", "vote_pairs", "lf_dependencies", "label_scores", "label_bias", "label_reports",
-    "label_confusion",
+    "split_counts", "vote_counts", "vote_pairs", "vote_shares", "lf_dependencies", "label_scores", "label_bias",
+    "label_reports", "label_confusion",
 )  # fmt: skip
 """Tables of schema wsdb that are written here; their rows belong to a task."""
 BODIES: dict[str, tuple[tuple[str, ...], Callable[[Labelled], str]]] = {
@@ -41,16 +41,12 @@ BODIES: dict[str, tuple[tuple[str, ...], Callable[[Labelled], str]]] = {
 }
 MACROS = tuple(BODIES)
 """Macros of schema wsdb that are written here, one of each for a task."""
-RARE_PAIR = 5
-"""Of a sparse label matrix, pairs of sources that vote together on fewer rows are not stored."""
 
 
 def store(
     rooms: Rooms,
     task: Task,
-    columns: Sequence[str],
-    storage: str,
-    counted: RowVotes,
+    counted: Counted,
     fitted: Fit | None,
     dependencies: Sequence[tuple[str, str, str]] = (),
 ) -> None:
@@ -58,18 +54,18 @@ def store(
 
     Parameters
     ----------
-    columns : the vote sources, in the order of the label matrix
-    storage : ``wide`` or ``sparse``
-    counted : the votes with the split and gold label of their rows
+    counted : the votes of its label matrix, counted
     fitted : the label model; None where labels are stored row by row instead of being a form over votes
     dependencies : (source, source, reason) as they were given to the fit; a pair may have several reasons
     """
-    splits, counts = count_votes(counted)
+    splits, counts, pairs = counted.splits, counted.counts, counted.pairs
+    columns, storage, n_rows = counted.pack.columns, counted.pack.storage, counted.n_rows
     write(rooms, task, "split_counts", _split_rows(splits))
     write(rooms, task, "vote_counts", _count_rows(task, columns, splits, counts))
-    pairs = count_pairs(counted.distinct, RARE_PAIR if storage == "sparse" else 1)
     write(rooms, task, "vote_pairs", _pair_rows(task, columns, pairs))
-    n_rows = int(splits.n.sum())
+    write(rooms, task, "vote_shares", share_rows(counted))
+    if storage == "wide":
+        rooms.engine.keep_changes(counted.pack)
     if fitted is None:
         for table in ("lf_dependencies", "label_scores", "label_bias", "label_confusion"):
             forget(rooms, task, table)
