@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from wsdb.core.matrix import RowVotes, SparseVotes, VotePatterns
 from wsdb.monitor import vote_counts, vote_pairs
-from wsdb.monitor.vote_counts import count_votes, some_rows, thinned
-from wsdb.monitor.vote_pairs import count_pairs
+from wsdb.monitor.vote_counts import SplitCounts, VoteCounts, count_votes, some_rows, thinned
+from wsdb.monitor.vote_pairs import VotePairs, count_pairs
 
 SPLITS = ("train", "dev", None)
 
@@ -67,7 +67,10 @@ def by_hand(
 
 
 def as_dict(rows: RowVotes) -> dict[tuple[str | None, int, int, int], list[int]]:
-    splits, counts = count_votes(rows)
+    return listed_counts(*count_votes(rows))
+
+
+def listed_counts(splits: SplitCounts, counts: VoteCounts) -> dict[tuple[str | None, int, int, int], list[int]]:
     keys = zip(counts.split.tolist(), counts.source.tolist(), counts.value.tolist(), counts.gold.tolist(), strict=True)
     values = zip(counts.n.tolist(), counts.overlap.tolist(), counts.conflict.tolist(), strict=True)
     return {(splits.splits[s], *rest): list(value) for (s, *rest), value in zip(keys, values, strict=True)}
@@ -84,6 +87,31 @@ def test_votes_are_counted_as_row_by_row(
         assert as_dict(rows) == by_hand(*table[:3])
 
 
+@given(tables(), st.floats(0, 1), st.floats(0, 1))
+def test_patched_counts_are_those_of_a_new_count(
+    table: tuple[np.ndarray, list[str | None], np.ndarray, int], first: float, second: float
+) -> None:
+    votes, split, gold, k = table
+    low, high = sorted(round(cut * len(votes)) for cut in (first, second))
+
+    def part(rows: slice) -> RowVotes:
+        return patterns(votes[rows], split[rows], gold[rows], k)
+
+    before, went, came = part(slice(0, high)), part(slice(0, low)), part(slice(high, None))
+    left, m = part(slice(low, None)), votes.shape[1]
+    splits, counts = vote_counts.patched(*(count_votes(rows) for rows in (before, came, went)), m, k)
+    assert listed_counts(splits, counts) == as_dict(left)
+    totals, _ = count_votes(left)
+    assert split_sizes(splits) == split_sizes(totals)
+    pairs = vote_pairs.patched(*(count_pairs(rows.votes) for rows in (before, came, went)), m, k)
+    assert listed_pairs(pairs) == pairs_by_hand(votes[low:])
+
+
+def split_sizes(totals: SplitCounts) -> dict[str | None, tuple[int, int, int]]:
+    sizes = zip(totals.n.tolist(), totals.covered.tolist(), totals.gold.tolist(), strict=True)
+    return dict(zip(totals.splits, sizes, strict=True))
+
+
 @given(tables(), st.booleans())
 def test_rows_of_splits_are_counted(table: tuple[np.ndarray, list[str | None], np.ndarray, int], sparse: bool) -> None:
     votes, split, gold, _ = table
@@ -97,8 +125,7 @@ def test_rows_of_splits_are_counted(table: tuple[np.ndarray, list[str | None], n
         )
         for name in set(split)
     }
-    sizes = zip(totals.n.tolist(), totals.covered.tolist(), totals.gold.tolist(), strict=True)
-    assert dict(zip(totals.splits, sizes, strict=True)) == expected
+    assert split_sizes(totals) == expected
 
 
 def pairs_by_hand(votes: np.ndarray) -> Counter[tuple[int, int, int, int]]:
@@ -112,7 +139,10 @@ def pairs_by_hand(votes: np.ndarray) -> Counter[tuple[int, int, int, int]]:
 
 
 def pairs_of(votes: VotePatterns | SparseVotes, least: int = 1) -> dict[tuple[int, int, int, int], int]:
-    found = count_pairs(votes, least)
+    return listed_pairs(count_pairs(votes, least))
+
+
+def listed_pairs(found: VotePairs) -> dict[tuple[int, int, int, int], int]:
     parts = (found.left, found.right, found.value_left, found.value_right, found.n)
     return {(i, j, a, b): n for i, j, a, b, n in zip(*(part.tolist() for part in parts), strict=True)}
 
