@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,8 @@ from wsdb.labelmodel.balance import LADDER, TILTED, damped, held_out_information
 from wsdb.labelmodel.dependencies import GivenPairs, learned_edges
 from wsdb.labelmodel.fitted import Fit
 from wsdb.labelmodel.majority import fit_unidentifiable
-from wsdb.labelmodel.notices import guard_notice
+from wsdb.labelmodel.moments_balance import moment_balance
+from wsdb.labelmodel.notices import guard_notice, listed
 from wsdb.labelmodel.regimes import Profile
 from wsdb.labelmodel.request import Request
 from wsdb.labelmodel.rows import row_max, softmax
@@ -111,10 +113,12 @@ class _Fitter:
 def _fit_lf_regime(request: Request, because: str) -> Fit:
     # Copies are fitted as one source and then share its weight: an exact copy changes nothing.
     fitter, copy_of = _Fitter.of_request(request), request.merged
-    uniform = share_copies(fitter.at(request.uniform), copy_of)
+    even = fitter.at(request.uniform)
     tilt = majority = 0.0
-    if request.balance is not None:
-        found, majority = _fit_known(fitter, request.balance)
+    told = moment_balance(fitter.votes, fitter.statistics) if request.balance is None else None
+    balance = request.balance if told is None else told
+    if balance is not None:
+        found, majority = _fit_known(fitter, balance)
         model = share_copies(found, copy_of)
     else:
         found, tilt = _fit_tilted(fitter)
@@ -130,10 +134,12 @@ def _fit_lf_regime(request: Request, because: str) -> Fit:
     )
     if guarded and request.balance is not None:
         # A balance that the votes contradict is left out of the scores; uncovered rows and ties follow it.
+        uniform = share_copies(even, copy_of)
         model, majority = replace(uniform, form=replace(uniform.form, prior=model.form.prior)), 0.0
     form = with_vote_share(model.form, model.shared) if product else model.form
     fit = fit_of(request, "lf", replace(model, form=form), edges)
     known = "the class balance is known" if request.balance is not None else "the class balance is not known"
+    known += f"; {said(told, request.labels)}" if told is not None else ""
     known += " and follows the vote shares, with which sources predict each other better" if tilt > TILTED else ""
     source = "the agreement between sources"
     source += ", counted against the majority of each row," if majority > TILTED else ""
@@ -142,7 +148,7 @@ def _fit_lf_regime(request: Request, because: str) -> Fit:
         chosen="ads x majority" if product else "ads",
         reason=f"{because}; {known}, so accuracies are read off {source}"
         + (" and the result is multiplied with the vote shares." if product else "."),
-        training_form=form if guarded else uniform.form,
+        training_form=form if guarded else share_copies(_for_training(fitter, even, found), copy_of).form,
         notices=fit.notices + ((guard_notice(contradicted),) if guarded else ()),
     )
 
@@ -153,6 +159,19 @@ def _fit_known(fitter: _Fitter, balance: np.ndarray) -> tuple[Model, float]:
     information = [held_out_information(some.votes, some.at(balance, majority).form) for majority in (0.0, 1.0)]
     majority = settle_majority(*information)
     return fitter.at(balance, majority), majority
+
+
+def _for_training(fitter: _Fitter, even: Model, found: Model) -> Model:
+    """The model at a uniform class balance that end models are trained on, so that rare classes stay represented.
+
+    Its rates are those fitted at a uniform balance, or `found` at another one if sources predict each other better
+    with these: on skewed votes that mostly agree, a uniform balance takes the agreement that the class causes for
+    dependence.
+    """
+    uniform, some = fitter.request.uniform, fitter.sampled()
+    other = fitter.model(found.rates, uniform)
+    information = [held_out_information(some.votes, one.form) for one in (even, other)]
+    return other if settle_majority(*information) >= 0.5 else even
 
 
 def _fit_tilted(fitter: _Fitter) -> tuple[Model, float]:
@@ -169,7 +188,12 @@ def _fit_tilted(fitter: _Fitter) -> tuple[Model, float]:
 
 def _fit_annotator_regime(request: Request, because: str) -> Fit:
     fired, options = request.fired, request.options
+    told = None
+    if request.balance is None:
+        distinct = fired.select(request.copy_of == np.arange(fired.n_sources))
+        told = moment_balance(distinct, Statistics.without_pairs(distinct))
     balance = counted_balance(fired) if request.balance is None else request.balance
+    balance = balance if told is None else told
     rates = fit_annotators(
         fired,
         balance,
@@ -187,7 +211,8 @@ def _fit_annotator_regime(request: Request, because: str) -> Fit:
     return replace(
         fit,
         chosen="annotator x majority" if guarded else "annotator",
-        reason=f"{because}; accuracies are estimated by expectation-maximisation near the vote shares.",
+        reason=f"{because}; accuracies are estimated by expectation-maximisation near the vote shares"
+        + (f"; {said(told, request.labels)}." if told is not None else "."),
         notices=fit.notices + ((guard_notice(contradicted),) if guarded else ()),
     )
 
@@ -216,6 +241,12 @@ def contradiction(fired: VoteTable, model: Model) -> float:
     majority = row_max(np.where(shares > 0.5, probabilities, 0.0))
     against = clear & (row_max(probabilities) > majority + TIE)
     return float(fired.counts[against].sum()) / total
+
+
+def said(balance: np.ndarray, labels: Sequence[str]) -> str:
+    """Say which class balance the votes tell."""
+    shares = [f"{label!r} {share:.2f}" for label, share in zip(labels, balance.tolist(), strict=True)]
+    return f"the votes of three groups of sources at a time tell it as {listed(shares)}"
 
 
 def _because(profile: Profile, regime: str, *, forced: bool) -> str:

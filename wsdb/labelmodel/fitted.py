@@ -40,7 +40,7 @@ class Fit:
     counts : int64 array of shape (m,), rows with a vote
     notices : what the user should know, one sentence each
     form : the posterior
-    training_form : the posterior that end models are trained on; in the "lf" regime ADS at uniform class
+    training_form : the posterior that end models are trained on; in the "lf" regime at uniform class
         balance, so that rare classes stay represented; elsewhere equal to `form`
     balance_known : the prior was given or counted from gold rows
     dependencies : pairs of sources that are not independent: given, copies, or found in the votes

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wsdb.core.matrix import VotePatterns
+from wsdb.core.matrix import ABSTAIN, VotePatterns
 from wsdb.labelmodel.dense import DenseVotes
 from wsdb.labelmodel.fired import FiredVotes
 from wsdb.labelmodel.pairs import PairCounts
@@ -135,6 +135,15 @@ def thin(votes: VoteTable, most: int = MOST) -> tuple[VoteTable, int]:
     kept = np.flatnonzero((votes.counts >= step) | (ends // step > (ends - light) // step))
     counts = np.maximum(votes.counts[kept], step)
     return replace(picked(votes, kept), counts=counts), step
+
+
+def listed(votes: VoteTable) -> FiredVotes:
+    """The votes as a list."""
+    if isinstance(votes, FiredVotes):
+        return votes
+    pattern, source = np.nonzero(votes.votes != ABSTAIN)
+    value = votes.votes[pattern, source]
+    return FiredVotes(pattern, source, value, votes.counts, votes.n_sources, votes.n_classes)
 
 
 def picked(votes: VoteTable, kept: np.ndarray) -> VoteTable:
