@@ -10,12 +10,21 @@ import numpy as np
 from wsdb.labelmodel.abstains import with_abstains
 from wsdb.labelmodel.ads import MAX_ITERATIONS, TOLERANCE, Rates, fit_anchored, fit_annotators
 from wsdb.labelmodel.assemble import Model, counted_balance, fit_of, given_weights, model_of, share_copies
-from wsdb.labelmodel.balance import LADDER, TILTED, damped, held_out_information, sample, settle, settle_majority
+from wsdb.labelmodel.balance import (
+    LADDER,
+    TILTED,
+    damped,
+    differing,
+    held_out_information,
+    sample,
+    settle,
+    settle_majority,
+)
 from wsdb.labelmodel.dependencies import GivenPairs, learned_edges
 from wsdb.labelmodel.fitted import Fit
 from wsdb.labelmodel.majority import fit_unidentifiable
 from wsdb.labelmodel.moments_balance import moment_balance
-from wsdb.labelmodel.notices import guard_notice, listed
+from wsdb.labelmodel.notices import balance_notice, guard_notice, listed
 from wsdb.labelmodel.regimes import Profile
 from wsdb.labelmodel.request import Request
 from wsdb.labelmodel.rows import row_max, softmax
@@ -28,6 +37,8 @@ PRODUCT_MIX = 0.8
 """Share of the plain vote share, against a uniform one, in the product with majority vote."""
 PRODUCT_POWER = 0.6
 """Exponent of the whole product; it flattens what counts the same votes twice."""
+OPEN = 0.05
+"""Least share of the rows whose labels hang on the balance that is worth a notice."""
 GUARD = 0.35
 """Largest tolerated share of rows whose clear majority the model contradicts."""
 
@@ -114,14 +125,14 @@ def _fit_lf_regime(request: Request, because: str) -> Fit:
     # Copies are fitted as one source and then share its weight: an exact copy changes nothing.
     fitter, copy_of = _Fitter.of_request(request), request.merged
     even = fitter.at(request.uniform)
-    tilt = majority = 0.0
+    tilt = majority = open_share = 0.0
     told = moment_balance(fitter.votes, fitter.statistics) if request.balance is None else None
     balance = request.balance if told is None else told
     if balance is not None:
         found, majority = _fit_known(fitter, balance)
         model = share_copies(found, copy_of)
     else:
-        found, tilt = _fit_tilted(fitter)
+        found, tilt, open_share = _fit_tilted(fitter)
         # The balance is unknown still: uncovered rows and ties follow the uniform one.
         model = share_copies(found, copy_of)
         model = replace(model, form=replace(model.form, prior=request.uniform))
@@ -149,7 +160,9 @@ def _fit_lf_regime(request: Request, because: str) -> Fit:
         reason=f"{because}; {known}, so accuracies are read off {source}"
         + (" and the result is multiplied with the vote shares." if product else "."),
         training_form=form if guarded else share_copies(_for_training(fitter, even, found), copy_of).form,
-        notices=fit.notices + ((guard_notice(contradicted),) if guarded else ()),
+        notices=fit.notices
+        + ((guard_notice(contradicted),) if guarded else ())
+        + ((balance_notice(open_share),) if open_share >= OPEN else ()),
     )
 
 
@@ -174,16 +187,17 @@ def _for_training(fitter: _Fitter, even: Model, found: Model) -> Model:
     return other if settle_majority(*information) >= 0.5 else even
 
 
-def _fit_tilted(fitter: _Fitter) -> tuple[Model, float]:
-    """Fit without a balance: the model, and the exponent of the vote shares in its balance (see `balance`)."""
+def _fit_tilted(fitter: _Fitter) -> tuple[Model, float, float]:
+    """Fit without a balance: the model, the exponent of the vote shares in its balance (see `balance`), and `open`.
+
+    The share of the rows with a vote whose label hangs on the balance: another one at even shares than at vote shares.
+    """
     shares, some = fitter.statistics.classes, fitter.sampled()
     tried = {exponent: some.rates(damped(shares, exponent)) for exponent, _ in LADDER}
-    information = []
-    for exponent, answer in LADDER:
-        form = some.model(tried[exponent], damped(shares, answer)).form
-        information.append(held_out_information(some.votes, with_vote_share(form)))
-    exponent, answer = settle(information)
-    return fitter.model(fitter.rates(damped(shares, exponent)), damped(shares, answer)), answer
+    forms = [with_vote_share(some.model(tried[rates], damped(shares, answer)).form) for rates, answer in LADDER]
+    exponent, answer = settle([held_out_information(some.votes, form) for form in forms])
+    model = fitter.model(fitter.rates(damped(shares, exponent)), damped(shares, answer))
+    return model, answer, differing(some.votes, forms[0], forms[LADDER.index((1.0, 1.0))])
 
 
 def _fit_annotator_regime(request: Request, because: str) -> Fit:

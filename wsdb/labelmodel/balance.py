@@ -143,6 +143,15 @@ def held_out_information(votes: VoteTable, form: ScoreForm) -> float:
     return _information(np.concatenate([voted.reshape(m, k, k), abstained[:, None]], axis=1))
 
 
+def differing(votes: VoteTable, one: ScoreForm, other: ScoreForm) -> float:
+    """Share, in [0, 1], of the rows with a vote whose likeliest class by two models is not the same."""
+    many = votes.votes_per_pattern
+    tally = np.rint(votes.shares() * many[:, None])
+    likeliest = [_likeliest(form, votes.class_logs(form.temperature * form.scores), tally) for form in (one, other)]
+    apart = (likeliest[0] != likeliest[1]).any(axis=1) & (many > 0)
+    return float(votes.counts[apart].sum() / max(votes.counts[many > 0].sum(), 1.0))
+
+
 def _votes(votes: VoteTable) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Pattern, source and value of the votes (integer arrays of one shape), some at a time."""
     if isinstance(votes, FiredVotes):

@@ -46,6 +46,14 @@ def guard_notice(share: float) -> str:
     )
 
 
+def balance_notice(share: float) -> str:
+    """Say that the class balance, which nobody gave, decides the labels of `share` of the rows with a vote."""
+    return (
+        f"the labels of {share:.0%} of the rows hang on the class balance: they are others with even shares than with "
+        "the shares of the votes; a rough CLASS BALANCE settles them"
+    )
+
+
 def listed(names: Sequence[str]) -> str:
     """Join names, the first few of many.
 
