@@ -165,6 +165,9 @@ def test_pairs_are_counted_as_row_by_row_in_every_way(way: str, sparse: bool) ->
                 patch.setattr(vote_pairs, "DENSE_CELLS", 0)
             expected = {key: n for key, n in every.items() if both[key[:2]] >= least}
             assert pairs_of(rows.distinct, least) == expected
+            _, counts = count_votes(rows)
+            voted = np.unique(counts.source * table[3] + counts.value)
+            assert listed_pairs(count_pairs(rows.distinct, least, voted)) == expected
 
     check()
 

@@ -258,9 +258,9 @@ def contradiction(fired: VoteTable, model: Model) -> float:
 
 
 def said(balance: np.ndarray, labels: Sequence[str]) -> str:
-    """Say which class balance the votes tell."""
+    """Say which class balance the votes tell (see `moments_balance`)."""
     shares = [f"{label!r} {share:.2f}" for label, share in zip(labels, balance.tolist(), strict=True)]
-    return f"the votes of three groups of sources at a time tell it as {listed(shares)}"
+    return f"the votes of three groups of sources at a time tell the balance as {listed(shares)}"
 
 
 def _because(profile: Profile, regime: str, *, forced: bool) -> str:

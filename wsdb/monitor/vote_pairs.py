@@ -59,19 +59,20 @@ def _pairs_of(key: np.ndarray, n: np.ndarray, m: int, k: int) -> VotePairs:
     return VotePairs(left, right, value_left, value_right, n.astype(np.int64))
 
 
-def count_pairs(votes: VotePatterns | SparseVotes, least: int = 1) -> VotePairs:
+def count_pairs(votes: VotePatterns | SparseVotes, least: int = 1, voted: np.ndarray | None = None) -> VotePairs:
     """Count, for each pair of sources, the rows on which both vote, by their votes.
 
     Parameters
     ----------
     least : pairs that vote together on fewer rows are left out
+    voted : source * k + value of all votes that are cast, int64, rising, where that is known
 
     Notes
     -----
     Two ways with one answer: listing the pairs of votes of each row, or, where rows have many votes, multiplying the
     table of indicators (listed rows x source and value) with itself.
     """
-    per_row, columns = _per_row(votes), _columns(votes)
+    per_row, columns = _per_row(votes), _columns(votes) if voted is None else voted
     n_pairs = float((per_row * (per_row - 1.0) / 2).sum())
     table_cost = float((per_row > 0).sum()) * len(columns) ** 2
     if len(columns) <= TABLE_COLUMNS and table_cost < n_pairs * LISTING_COST:

@@ -160,7 +160,8 @@ def _whole(rooms: Rooms, pack: Pack, *, learns: bool) -> Counted:
 
 def _of_rows(pack: Pack, rows: RowVotes, least: int = 1) -> Counted:
     splits, counts = count_votes(rows)
-    return Counted(pack, splits, counts, count_pairs(rows.votes, least), None)
+    voted = np.unique(counts.source * len(pack.task.labels) + counts.value)
+    return Counted(pack, splits, counts, count_pairs(rows.votes, least, voted), None)
 
 
 def share_rows(counted: Counted) -> dict[str, pa.Array]:
