@@ -10,9 +10,8 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import numpy as np
@@ -39,45 +38,15 @@ from wsdb.model.resolve import (
     resolve_views,
 )
 from wsdb.model.rows import count, one_sided
-from wsdb.model.search import ENCODING, Outcome, Report, Trial, search, space_of
+from wsdb.model.search import Report
+from wsdb.model.search_run import SearchRun, score_of
 from wsdb.model.slices import UPWEIGHT
 from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
 from wsdb.model.targets import LabelStack, TrainingLabels, held_out_rows, stack_labels, training_labels
+from wsdb.model.trained import Trained
 from wsdb.model.weights import FORMAT, digest, pack
 
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A trained network as plain values.
-
-    Attributes
-    ----------
-    manifest : everything but the arrays; goes through JSON unchanged
-    weights : safetensors
-    history : one entry per epoch, task and split: {"epoch", "task", "split": "train" | "valid", "loss",
-        "seconds"}; the loss is the expected cross-entropy in nats against the (sharpened) training labels,
-        for "valid" at the temperature that suits it best
-    rows : {task: {"train": n, "valid": n}}, labels used: rows, or elements; with "augmented" and the name of each
-        source where there are such rows, which "train" does not count
-    epoch : {task: the epoch whose weights were kept}
-    notices : what the user should know, one sentence each
-    seconds : wall time
-    dev : {task: {"n", "accuracy", "f1", "macro_f1", "log_loss"}} against the gold labels of dev rows; only tasks that
-        have any
-    weak : the same against the likeliest label of held-out rows, log_loss against their probabilities
-    trials : what a search tried, in order; empty without one
-    """
-
-    manifest: dict[str, Any]
-    weights: bytes
-    history: list[dict[str, Any]]
-    rows: dict[str, dict[str, int]]
-    epoch: dict[str, int]
-    notices: list[str]
-    seconds: float
-    dev: dict[str, dict[str, float]] = field(default_factory=dict)
-    weak: dict[str, dict[str, float]] = field(default_factory=dict)
-    trials: tuple[Trial, ...] = ()
+__all__ = ["Trained", "train"]
 
 
 def train(
@@ -127,17 +96,25 @@ def train(
     wanted = Wanted(features, tasks, payloads, slices, embeddings)
     try:
         with one_thread(), world() as processes, TemporaryDirectory(prefix="wsdb-") as folder:
+
+            def start(own: TrainSpec, report: Report | None = None) -> Run:
+                kept = checkpoint if spec.search == "none" else None
+                return Run(wanted, own, progress, kept, processes, report)
+
+            def read(run: Run) -> Rows:
+                return run.read(batches, Path(mkdtemp(dir=folder)))
+
             if spec.search != "none":
-                return _Search(wanted, spec, progress, processes, Path(folder), batches).run()
-            run = _Run(wanted, spec, progress, checkpoint, processes)
-            return run.train(run.read(batches, Path(folder)))[0]
+                return SearchRun(start, read, tasks, payloads, spec).train()
+            run = start(spec)
+            return run.train(read(run))[0]
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error):
             raise out_of_memory(spec, error) from error
         raise
 
 
-class _Run:
+class Run:
     """One call of `train`."""
 
     def __init__(
@@ -348,76 +325,6 @@ class _Run:
             dev={task.name: found.dev for task, found in zip(self.tasks, judged, strict=True) if found.dev},
             weak={task.name: found.weak for task, found in zip(self.tasks, judged, strict=True) if found.weak},
         )
-
-
-class _Search:
-    """One call of `train` with a search; trials that encode the rows alike share them."""
-
-    def __init__(
-        self,
-        wanted: Wanted,
-        spec: TrainSpec,
-        progress: Callable[[dict[str, Any]], None] | None,
-        processes: World,
-        folder: Path,
-        batches: Callable[[], Iterator[pa.RecordBatch]],
-    ) -> None:
-        self.wanted, self.spec, self.progress, self.world = wanted, spec, progress, processes
-        self.folder, self.batches = folder, batches
-        self.rows: dict[tuple[Any, ...], Rows] = {}
-
-    def run(self) -> Trained:
-        """Try configurations; return the best network, with all trials."""
-        kinds = {
-            feature.kind for feature in self.read(_Run(self.wanted, self.spec, None, None, self.world)).encoder.features
-        }
-        space = space_of(kinds, {payload.shape for payload in self.wanted.payloads})
-        found = search(self.trial, self.spec, space, self.spec.metric)
-        notices = [*found.notices, *self.notices()]
-        manifest = found.result.manifest | {"notices": [*found.result.notices, *notices]}
-        return dataclasses.replace(
-            found.result, manifest=manifest, notices=[*found.result.notices, *notices], trials=found.trials
-        )
-
-    def notices(self) -> list[str]:
-        """Say which tasks were compared on weak labels, for want of gold."""
-        rows = next(iter(self.rows.values()))
-        without = [task.name for task, gold in zip(self.wanted.tasks, rows.gold, strict=True) if not gold.rows.any()]
-        if not without:
-            return []
-        return [f"task {', '.join(without)}: no gold labels of dev rows; trials were compared on held-out weak labels"]
-
-    def read(self, run: _Run) -> Rows:
-        """Return the rows as a run encodes them."""
-        key = tuple(getattr(run.spec, name) for name in sorted(ENCODING))
-        if key not in self.rows:
-            folder = self.folder / str(len(self.rows))
-            folder.mkdir()
-            self.rows[key] = run.read(self.batches, folder)
-        return self.rows[key]
-
-    def trial(self, spec: TrainSpec, report: Report) -> Outcome[Trained]:
-        """Train one configuration."""
-        run = _Run(self.wanted, spec, self.progress, None, self.world, report)
-        trained, judged = run.train(self.read(run))
-        score = score_of(self.wanted.tasks, judged, spec.metric)
-        return Outcome(trained, score, any("interrupted" in notice for notice in trained.notices))
-
-
-def score_of(tasks: Sequence[TaskTarget], judged: Sequence[Judged], metric: str) -> float:
-    """Return the mean over tasks, by their weights, of the metric on dev, or on held-out weak labels; higher is better.
-
-    Tasks without either count for nothing; 0 if none has any. 'auto' is f1 for a bitvector, else accuracy.
-    """
-    total = weights = 0.0
-    for task, found in zip(tasks, judged, strict=True):
-        scores = found.dev or found.weak
-        if not scores:
-            continue
-        name = ("f1" if task.kind == "bitvector" else "accuracy") if metric == "auto" else metric
-        total += task.weight * (-scores[name] if name == "log_loss" else scores[name])
-        weights += task.weight
-    return total / weights if weights else 0.0
 
 
 def label_counts(task: TaskTarget, rows: Rows, target: TrainingLabels, held_out: np.ndarray, t: int) -> dict[str, int]:

@@ -1,0 +1,95 @@
+"""A search over training runs: trials that encode the rows alike share them, and the best network is returned."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from wsdb.model.judge import Judged
+from wsdb.model.reader import Rows
+from wsdb.model.search import ENCODING, Outcome, Report, search, space_of
+from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
+from wsdb.model.trained import Trained
+
+
+class Run(Protocol):
+    """A training run of one configuration."""
+
+    spec: TrainSpec
+
+    def train(self, rows: Rows) -> tuple[Trained, list[Judged]]:
+        """Train on the rows."""
+
+
+R = TypeVar("R", bound=Run)
+
+
+class SearchRun(Generic[R]):
+    """One call of `train` with a search.
+
+    Parameters
+    ----------
+    start : makes the run of a configuration, which tells its scores to the report
+    read : reads and encodes the rows as a run wants them; called once for each way to encode them
+    tasks, payloads : of the model
+    spec : the configuration as it was written
+    """
+
+    def __init__(
+        self,
+        start: Callable[[TrainSpec, Report | None], R],
+        read: Callable[[R], Rows],
+        tasks: Sequence[TaskTarget],
+        payloads: Sequence[PayloadInput],
+        spec: TrainSpec,
+    ) -> None:
+        self.start, self.read, self.tasks, self.payloads, self.spec = start, read, tasks, payloads, spec
+        self.encoded: dict[tuple[object, ...], Rows] = {}
+
+    def train(self) -> Trained:
+        """Try configurations; return the best network, with all trials."""
+        kinds = {feature.kind for feature in self.rows(self.start(self.spec, None)).encoder.features}
+        space = space_of(kinds, {payload.shape for payload in self.payloads})
+        found = search(self.trial, self.spec, space, self.spec.metric)
+        notices = [*found.result.notices, *found.notices, *self.notices()]
+        manifest = found.result.manifest | {"notices": notices}
+        return dataclasses.replace(found.result, manifest=manifest, notices=notices, trials=found.trials)
+
+    def trial(self, spec: TrainSpec, report: Report) -> Outcome[Trained]:
+        """Train one configuration."""
+        run = self.start(spec, report)
+        trained, judged = run.train(self.rows(run))
+        score = score_of(self.tasks, judged, spec.metric)
+        return Outcome(trained, score, any("interrupted" in notice for notice in trained.notices))
+
+    def rows(self, run: R) -> Rows:
+        """Return the rows as a run encodes them."""
+        key = tuple(getattr(run.spec, name) for name in sorted(ENCODING))
+        if key not in self.encoded:
+            self.encoded[key] = self.read(run)
+        return self.encoded[key]
+
+    def notices(self) -> list[str]:
+        """Say which tasks were compared on weak labels, for want of gold."""
+        rows = next(iter(self.encoded.values()))
+        without = [task.name for task, gold in zip(self.tasks, rows.gold, strict=True) if not gold.rows.any()]
+        if not without:
+            return []
+        return [f"task {', '.join(without)}: no gold labels of dev rows; trials were compared on held-out weak labels"]
+
+
+def score_of(tasks: Sequence[TaskTarget], judged: Sequence[Judged], metric: str) -> float:
+    """Return the mean over tasks, by their weights, of the metric on dev, or on held-out weak labels; higher is better.
+
+    Tasks without either count for nothing; 0 if none has any. 'auto' is f1 for a bitvector, else accuracy.
+    """
+    total = weights = 0.0
+    for task, found in zip(tasks, judged, strict=True):
+        scores = found.dev or found.weak
+        if not scores:
+            continue
+        name = ("f1" if task.kind == "bitvector" else "accuracy") if metric == "auto" else metric
+        total += task.weight * (-scores[name] if name == "log_loss" else scores[name])
+        weights += task.weight
+    return total / weights if weights else 0.0
