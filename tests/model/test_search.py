@@ -162,7 +162,8 @@ def test_the_space_holds_only_what_has_an_effect() -> None:
     assert "hidden" in table
     assert "char_ngrams" not in table
     assert "encoder" not in space_of({"text"}, {"set"})
-    assert {"encoder", "layers", "combine"} <= set(space_of(set(), {"sequence"}))
+    assert {"encoder", "layers", "combine", "width", "encoder_lr"} <= set(space_of(set(), {"sequence"}))
+    assert "width" not in space_of({"text"}, {"singleton"})
 
 
 def test_every_value_of_the_space_is_a_value_of_its_option() -> None:

@@ -49,6 +49,8 @@ def test_an_option_unlike_any_other_lists_them_all() -> None:
         ("hidden", "wide"),
         ("sharpen", None),
         ("valid_share", 0.9),
+        ("width", 63),
+        ("width", 0),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: object) -> None:

@@ -32,6 +32,16 @@ def test_tasks_of_every_shape_are_trained_together_and_predicted() -> None:
     np.testing.assert_allclose(np.add.reduceat(arg.probabilities[:, 1], arg.indptr[filled]), 1)
 
 
+@pytest.mark.parametrize("encoder", ["cnn", "lstm", "transformer"])
+def test_states_have_the_width_asked_for(encoder: str) -> None:
+    table = labeled_table(60)
+    narrow = fit_shapes(table, epochs=1, encoder=encoder, width=6)
+    assert narrow.manifest["network"]["width"] == 6
+    assert len(narrow.weights) < len(fit_shapes(table, epochs=1, encoder=encoder).weights)
+    found = Predictor.load(narrow.manifest, narrow.weights).predict(table.combine_chunks().to_batches()[0])
+    np.testing.assert_allclose(found["pos"].probabilities.sum(axis=1), 1)
+
+
 def test_rows_that_wait_on_disk_give_the_same_bits() -> None:
     table = labeled_table(150, gold_every=3)
     inside, outside = fit_shapes(table), fit_shapes(table, cache_mb=0)

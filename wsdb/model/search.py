@@ -104,7 +104,7 @@ def space_of(kinds: Collection[str], shapes: Collection[str]) -> Mapping[str, tu
     if "sequence" in shapes:
         space |= {"encoder": ("auto", "bow", "cnn", "lstm", "transformer"), "layers": ("auto", 1, 2)}
     if {"sequence", "set"} & set(shapes):
-        space |= {"combine": ("attention", "mean", "max"), "encoder_lr": ("auto", 3e-4, 3e-3)}
+        space |= {"combine": ("attention", "mean", "max"), "encoder_lr": ("auto", 3e-4, 3e-3), "width": (32, 64, 128)}
     return MappingProxyType(space)
 
 

@@ -257,6 +257,7 @@ class TrainSpec:
         choices=("auto", "bow", "mlp", "cnn", "lstm", "transformer"),
     )
     layers: int | str = _option("auto", "blocks of the encoder", low=1, high=12, choices=("auto",))
+    width: int = _option(64, "width of the states of elements, an even number", low=2, high=1024)
     combine: str = _option(
         "attention", "how a payload reads the elements of others", choices=("attention", "mean", "max")
     )
@@ -327,6 +328,8 @@ class TrainSpec:
     def __post_init__(self) -> None:
         for option in OPTIONS.values():
             object.__setattr__(self, option.name, option.read(getattr(self, option.name)))
+        if self.width % 2:
+            raise SpecError("WS307", f"option width must be even, got {self.width}", option="width")
         both = sorted(set(self.text or ()) & set(self.categories or ()))
         if both:
             raise SpecError(

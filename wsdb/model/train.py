@@ -188,6 +188,7 @@ class Run:
             encoder_name=encoder_name,
             layers=resolve_layers(self.spec.layers, encoder_name),
             combine=self.spec.combine,
+            width=self.spec.width,
             slices=self.wanted.slices if resolve_slice_mode(self.spec, rows.encoder) == "attention" else (),
         )
         return plan, build_network(plan, generator, rows.payloads.tables()).to(self.device)
