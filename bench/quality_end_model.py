@@ -9,8 +9,9 @@ training posterior with the default options, and both are scored on the test spl
 for the column "gold" (the same network on gold train labels), and for "balance", which gives the class shares of the
 valid split to the model. Uncovered test rows: majority vote and label model guess the first class in their tie order;
 "covered" scores rows with a vote. "+-" is half the 95% t-interval of the mean over seeds: it says how much the seed
-moves the score, not how much another test set would. phishing_web's labeling functions read columns that the model may
-not, so that its ceiling is below the label model.
+moves the score, not how much another test set would. phishing_web's labeling functions read columns that a deployed
+model may not, so that its ceiling is below the label model; phishing_web:all reads these columns too, as a model that
+is used offline, or that teaches a deployed one.
 """
 
 from __future__ import annotations
@@ -36,19 +37,21 @@ from wsdb.model.spec import TaskTarget, TrainSpec, train_spec
 from wsdb.model.train import Trained, train
 
 TEXT = {"youtube": "text", "trec": "text_clean", "imdb": "text", "semeval": "text", "rna_titles": "title"}
-SETS = (*TEXT, "phishing_web", "mushroom")
+ALL = ":all"  # behind the name of a set: with the columns that a deployed model may not read
+SETS = (*TEXT, "phishing_web", "phishing_web" + ALL, "mushroom")
 STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 """Two-sided 95% quantiles of Student's t by degrees of freedom."""
 MUSHROOM_LF_ONLY = ("spore_print_color",)  # meta.json: not servable, though listed among the servable columns too
 
 
-def features_of(name: str, schema: pa.Schema, meta: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the input columns of a set with their DuckDB types."""
+def features_of(name: str, schema: pa.Schema, meta: dict[str, Any], *, every: bool = False) -> list[tuple[str, str]]:
+    """Return the input columns of a set with their DuckDB types; `every` adds those that are not servable."""
     if name == "semeval":  # the entities are part of the question: which relation holds between these two
         return [("text", "VARCHAR"), ("entity1", "VARCHAR"), ("entity2", "VARCHAR")]
     if name in TEXT:
         return [(TEXT[name], "VARCHAR")]
     columns = [column for column in meta["servable"] if column not in MUSHROOM_LF_ONLY]
+    columns += meta["nonservable"] if every else []
     return [(c, "VARCHAR" if pa.types.is_large_string(schema.field(c).type) else "TINYINT") for c in columns]
 
 
@@ -115,13 +118,21 @@ def half_interval(scores: list[float]) -> float:
     return STUDENT.get(n - 1, 1.96) * statistics.stdev(scores) / n**0.5 if n > 1 else float("nan")
 
 
-def run_set(folder: Path, specs: list[TrainSpec], vectors: Path | None = None) -> dict[str, Any]:
-    """Return the measured figures of one set, accuracies in percent; `vectors` is the folder of sentence vectors."""
+def run_set(
+    folder: Path, specs: list[TrainSpec], vectors: Path | None = None, *, every: bool = False
+) -> dict[str, Any]:
+    """Return the measured figures of one set, accuracies in percent.
+
+    Parameters
+    ----------
+    vectors : folder of sentence vectors
+    every : whether the model reads columns that are not servable, too
+    """
     train_table, train_votes, train_gold = read_split(folder, "train")
     test_table, test_votes, gold = read_split(folder, "test")
     meta = json_object(folder / "meta.json")
     k = int(max(train_gold.max(), gold.max())) + 1
-    features = features_of(folder.name, train_table.schema, meta)
+    features = features_of(folder.name, train_table.schema, meta, every=every)
     if vectors is not None:
         train_table, added = with_vectors(folder, "train", train_table, vectors)
         test_table, _ = with_vectors(folder, "test", test_table, vectors)
@@ -150,7 +161,7 @@ def run_set(folder: Path, specs: list[TrainSpec], vectors: Path | None = None) -
     label_model = decide(fitted.form, test_votes)
     label_model = np.where(label_model < 0, 0, label_model)
     return {
-        "set": folder.name + ("+vectors" if vectors is not None else ""),
+        "set": folder.name + (ALL if every else "") + ("+vectors" if vectors is not None else ""),
         "rows": len(train_gold),
         "mv": float((majority(test_votes, k) == gold).mean() * 100),
         "lm": float((label_model == gold).mean() * 100),
@@ -201,7 +212,7 @@ def main() -> None:
     for name in given.sets.split(","):
         specs = [train_spec({**options, "seed": seed}) for seed in range(given.seeds)]
         for vectors in (None, given.vectors) if given.vectors is not None and name in TEXTS else (None,):
-            row = run_set(given.data / name, specs, vectors)
+            row = run_set(given.data / name.removesuffix(ALL), specs, vectors, every=name.endswith(ALL))
             measured.append(row)
             print(" ".join(f"{row[column]:{form}}" for column, form in COLUMNS), flush=True)
     if given.out:

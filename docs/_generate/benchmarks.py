@@ -290,7 +290,7 @@ def end_models() -> str:
         best = PUBLISHED.get(one["set"].partition("+")[0])
         rows.append(
             [
-                one["set"].replace("+", " + "),
+                one["set"].replace("+", " + ").replace(":all", ", all columns"),
                 f"{one['mv']:.1f}",
                 f"{one['lm']:.1f}",
                 f"{one['mean']:.1f} ± {one['+-']:.1f}",
