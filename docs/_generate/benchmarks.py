@@ -327,6 +327,20 @@ def multitask() -> str:
     return table(["set", "task", "a network of its own", "one network", "gain"], rows)
 
 
+def ordinal() -> str:
+    """Return what decides on ordered labels, and how near it comes."""
+    rows = []
+    for steps, facts in read("quality_ordinal").items():
+        for who in [key.removesuffix(": accuracy") for key in facts if key.endswith(": accuracy")]:
+            accuracy, distance = (facts[f"{who}: {name}"] for name in ("accuracy", "distance"))
+            shown = (
+                f"{accuracy['mean']:.1f} ± {accuracy['half']:.1f}",
+                f"{distance['mean']:.2f} ± {distance['half']:.2f}",
+            )
+            rows.append([steps, who, *shown])
+    return table(["steps", "label", "accuracy", "distance"], rows)
+
+
 def slices() -> str:
     """Return what more weight and experts gain over a network that knows no slices, by part of the rows."""
     rows = []

@@ -6,7 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdb.model.calibrate import bit_offsets, cases, fit_temperature, fit_threshold, log_loss
+from wsdb.model.calibrate import (
+    bit_offsets,
+    cases,
+    expected_cuts,
+    fit_temperature,
+    fit_threshold,
+    label_at,
+    log_loss,
+)
 from wsdb.model.losses import task_losses
 from wsdb.model.optimize import TaskBalance
 from wsdb.model.rows import TaskRows
@@ -162,6 +170,19 @@ def test_no_other_threshold_is_better(metric: str, seed: int, size: int) -> None
 
 def test_a_threshold_without_rows_is_a_half() -> None:
     assert fit_threshold(np.empty(0), np.empty(0), "f1") == 0.5
+
+
+@given(seed=st.integers(0, 2**31), k=st.integers(2, 6), n=st.integers(1, 300))
+def test_cuts_give_ordered_labels_their_shares_and_keep_their_order(seed: int, k: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities, shares = rng.dirichlet(np.ones(k), n), rng.dirichlet(np.ones(k))
+    cuts = expected_cuts(probabilities, shares)
+    said = label_at(probabilities, cuts)
+    assert len(cuts) == k - 1
+    assert cuts == sorted(cuts)
+    np.testing.assert_allclose(np.bincount(said, minlength=k).cumsum() / n, shares.cumsum(), atol=1.001 / n)
+    by_expected = said[np.argsort(probabilities @ np.arange(k))]
+    assert (np.diff(by_expected) >= 0).all()
 
 
 @given(st.lists(st.floats(0.01, 5), min_size=2, max_size=4))

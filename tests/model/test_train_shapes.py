@@ -11,9 +11,11 @@ from tests.model.conftest import reviews, rows_of
 from tests.model.shapes import batches, fit_shapes, labeled_table
 from tests.model.test_train import BODY, QUICK, SENTIMENT, fit
 from wsdb.core.errors import ModelError
+from wsdb.model.calibrate import label_shares
+from wsdb.model.decode import decide
 from wsdb.model.predictor import Predictor
 from wsdb.model.spec import TaskTarget, TrainSpec
-from wsdb.model.train import train
+from wsdb.model.train import Trained, train
 
 
 def test_tasks_of_every_shape_are_trained_together_and_predicted() -> None:
@@ -87,6 +89,41 @@ def test_a_threshold_is_the_best_on_dev(metric: str, rng: np.random.Generator) -
     assert plain.manifest["tasks"][0]["threshold"] is None
     assert 0 <= cut.manifest["tasks"][0]["threshold"] <= 1
     assert cut.dev["tone"][metric] >= plain.dev["tone"][metric]
+
+
+def ordered(n: int, rng: np.random.Generator) -> tuple[pa.Table, np.ndarray]:
+    """Rows of a number with soft labels of four steps for two of three, and the steps."""
+    step = rng.choice(4, n, p=[0.3, 0.4, 0.2, 0.1])
+    labels = np.array([np.convolve(np.eye(4)[y], [0.2, 0.6, 0.2], "same") for y in step])
+    labels /= labels.sum(axis=1, keepdims=True)
+    known = [row if i % 3 else None for i, row in enumerate(labels.tolist())]
+    return rows_of({"x": (step + rng.normal(0, 0.2, n)).tolist()}, {"tone": known}), step
+
+
+def test_an_ordinal_task_cuts_its_expected_label_at_the_shares_of_its_labels(rng: np.random.Generator) -> None:
+    table, step = ordered(600, rng)
+    labels = tuple("abcd")
+
+    def run(kind: str = "ordinal", balance: tuple[float, ...] | None = None, **options: object) -> Trained:
+        task = TaskTarget("tone", labels, kind=kind, balance=balance)
+        return train([("x", "DOUBLE")], [task], batches(table), TrainSpec(epochs=10, **options))  # type: ignore[arg-type]
+
+    def chosen(trained: Trained) -> np.ndarray:
+        predictor = Predictor.load(trained.manifest, trained.weights)
+        found = predictor.predict(table.combine_chunks().to_batches()[0])["tone"].probabilities
+        return decide("ordinal", labels, found, None, trained.manifest["tasks"][0]["threshold"]).chosen
+
+    cut = run()
+    cuts = cut.manifest["tasks"][0]["threshold"]
+    assert len(cuts) == 3
+    assert cuts == sorted(cuts)
+    assert np.abs(chosen(cut) - step).mean() < 0.05
+    known = [row for row in table["__p_tone"].to_pylist() if row is not None]
+    np.testing.assert_allclose(np.bincount(chosen(cut)) / 600, label_shares(np.array(known)), atol=0.02)
+    shares = np.bincount(chosen(run(balance=(0.1, 0.2, 0.3, 0.4))), minlength=4) / 600
+    np.testing.assert_allclose(shares, [0.1, 0.2, 0.3, 0.4], atol=0.01)
+    for other in (run(threshold="argmax"), run(prior_match=0), run("multiclass")):
+        assert other.manifest["tasks"][0]["threshold"] is None
 
 
 def test_few_gold_rows_do_not_set_the_temperature(rng: np.random.Generator) -> None:

@@ -46,6 +46,15 @@ def test_thresholds_move_labels() -> None:
     assert decide("bitvector", ("a", "b"), probs, None, [0.8, 0.2]).chosen.tolist() == [[False, True], [True, False]]
 
 
+def test_cuts_of_an_ordinal_task_move_the_expected_label() -> None:
+    probs = np.array([[0.5, 0.0, 0.5], [0.0, 0.4, 0.6], [0.8, 0.2, 0.0]])  # expected 1, 1.6, 0.2
+    labels = ("low", "mid", "high")
+    assert decide("ordinal", labels, probs, None).chosen.tolist() == [0, 2, 0]
+    assert decide("ordinal", labels, probs, None, [0.5, 1.5]).chosen.tolist() == [1, 2, 0]
+    assert decide("ordinal", labels, probs, None, [0.1, 0.9]).chosen.tolist() == [2, 2, 1]
+    assert decide("ordinal", labels, probs[:0], None, [0.5, 1.5]).chosen.shape == (0,)
+
+
 def test_select_picks_one_element_a_row_the_first_of_equals_and_none_where_that_is_likelier() -> None:
     yes = np.array([0.2, 0.5, 0.3, 0.5, 0.5, 0.1, 0.2])
     offsets = np.array([0, 3, 3, 5, 7])  # the second row has no element; in the last one none has 0.7

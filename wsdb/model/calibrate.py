@@ -7,6 +7,8 @@ task over the elements of a row, with the logits of 'yes'. `cases` brings all of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _PADDING = -1e30  # logit of an element that is not there: finite, so that 0 times it is 0
@@ -159,6 +161,29 @@ def label_shares(probabilities: np.ndarray) -> np.ndarray:
         shares = (shares + probabilities.mean(axis=0)) / 2
     shares = np.maximum(shares, 1 / (2 * max(len(probabilities), 1)))
     return shares / shares.sum()
+
+
+def expected_cuts(probabilities: np.ndarray, shares: np.ndarray) -> list[float]:
+    """Return k - 1 cuts of the expected label's number at which ordered labels have the given shares.
+
+    Parameters
+    ----------
+    probabilities : float (n, k), n > 0, labels from the lowest
+    shares : float (k,), all above 0, sum 1
+    """
+    cuts: list[float] = np.quantile(probabilities @ np.arange(len(shares)), np.cumsum(shares)[:-1]).tolist()
+    return cuts
+
+
+def label_at(probabilities: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
+    """Return the number of cuts below each row's expected label, int64 (n,): its label.
+
+    Examples
+    --------
+    >>> label_at(np.array([[0.5, 0.1, 0.4], [0.0, 0.1, 0.9]]), [0.5, 1.5]).tolist()
+    [1, 2]
+    """
+    return np.searchsorted(np.asarray(cuts), probabilities @ np.arange(probabilities.shape[1]), side="left")
 
 
 def bit_offsets(logits: np.ndarray, balance: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wsdb.core.errors import SpecError
+from wsdb.model.calibrate import label_at
 
 CHUNK = 4_000_000
 """Scores of vectors that are held at once."""
@@ -62,7 +63,7 @@ def decide(
     probabilities : float64 array of shape (E, k); rows sum to 1, but those of a bitvector are P(label applies)
     indptr : int64 array of shape (n + 1,); None where every row has one element
     threshold : the least P(second label) of a binary task that is an answer, 0.5 where None; of a bitvector k numbers,
-        the least P(label) for a label to apply
+        the least P(label) for a label to apply; of an ordinal task k - 1 cuts of the expected label
 
     Returns
     -------
@@ -77,7 +78,7 @@ def decide(
     elif isinstance(threshold, float):
         chosen = (probabilities[:, 1] >= threshold).astype(np.int64)
     else:
-        chosen = probabilities.argmax(axis=1)
+        chosen = probabilities.argmax(axis=1) if threshold is None else label_at(probabilities, threshold)
     return Answer(kind, labels, probabilities, offsets, chosen)
 
 

@@ -11,8 +11,10 @@ from wsdb.model.calibrate import (
     bit_offsets,
     cases,
     decision_offsets,
+    expected_cuts,
     fit_temperature,
     fit_threshold,
+    label_at,
     label_shares,
     log_loss,
     log_softmax,
@@ -36,8 +38,8 @@ class Judged:
     ----------
     temperature : logits are divided by it
     offsets : float64 (k,), added after that
-    threshold : least P(second label) of a binary task that is an answer; of a bitvector a list, one for each label;
-        None for the likeliest label, and 0.5 of a bitvector
+    threshold : least P(second label) of a binary task that is an answer; of a bitvector a list, one for each label; of
+        an ordinal task k - 1 cuts of the expected label; None for the likeliest label, and 0.5 of a bitvector
     dev : scores against the gold labels of dev rows; empty without any
     weak : the same against the likeliest held-out labels of the label model; empty without any
     """
@@ -89,8 +91,11 @@ def judge(
             known = chosen.known
             pair = cases(task.kind, chosen.logits, known.probabilities, known.labeled, known.indptr)
             temperature = fit_temperature(*pair)
-        offsets = offsets_of(task, every[t] / temperature, rows.labels[t].take(sample), spec.prior_match)
+        labels = rows.labels[t].take(sample)
+        offsets = offsets_of(task, every[t] / temperature, labels, spec.prior_match)
         threshold = threshold_of(task, chosen.logits / temperature + offsets, chosen.known, spec.threshold)
+        if task.kind == "ordinal" and spec.threshold != "argmax" and spec.prior_match != 0:
+            threshold = cuts_of(task, every[t] / temperature + offsets, labels)
         dev, own = (
             dev_scores(task, part.logits / temperature + offsets, part.known, threshold) if part.n else {}
             for part in (by_gold, by_weak)
@@ -133,18 +138,33 @@ def offsets_of(task: TaskTarget, logits: np.ndarray, labels: TaskRows, share: fl
         return (
             np.zeros(len(task.labels)) if task.balance is None else part * bit_offsets(logits, np.array(task.balance))
         )
+    matched = _to_match(task, logits, labels)
+    return np.zeros(len(task.labels)) if matched is None else part * decision_offsets(*matched)
+
+
+def _to_match(task: TaskTarget, logits: np.ndarray, labels: TaskRows) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return logits, float64 (n, k), and the shares, float64 (k,), that their labels should have; None if unknown."""
     if task.balance is not None:
-        return part * decision_offsets(logits, np.array(task.balance))
+        return logits, np.array(task.balance)
     if labels.indptr is not None or not labels.labeled.any():
-        return np.zeros(len(task.labels))
+        return None
     known = labels.labeled
-    counted = logits if known.mean() >= _COVERED else logits[known]
-    return part * decision_offsets(counted, label_shares(labels.probabilities[known]))
+    return logits if known.mean() >= _COVERED else logits[known], label_shares(labels.probabilities[known])
+
+
+def cuts_of(task: TaskTarget, logits: np.ndarray, labels: TaskRows) -> list[float] | None:
+    """Return the cuts of an ordinal task's expected label that give its labels their shares; None if unknown.
+
+    The label between two cuts is nearer to the right one than the likeliest label, and than the median, which soft
+    labels draw to the middle (bench/quality_ordinal.py).
+    """
+    matched = _to_match(task, logits, labels) if len(logits) else None
+    return None if matched is None else expected_cuts(np.exp(log_softmax(matched[0])), matched[1])
 
 
 def threshold_of(task: TaskTarget, logits: np.ndarray, known: TaskRows, metric: str) -> float | list[float] | None:
     """Return the best threshold of a binary task, or of each label of a bitvector; None for other tasks."""
-    if metric == "argmax" or not len(logits):
+    if metric in ("auto", "argmax") or not len(logits):
         return None
     if task.kind == "bitvector":
         yes = 1 / (1 + np.exp(-logits))
@@ -173,7 +193,7 @@ def dev_scores(
     elif isinstance(threshold, float):
         said = (shares[:, 1] >= threshold).astype(np.int64)
     else:
-        said = wide.argmax(axis=1)
+        said = wide.argmax(axis=1) if threshold is None else label_at(shares, threshold)
     true = targets.argmax(axis=1)
     scores = {"n": float(len(true)), "accuracy": float((said == true).mean()), "log_loss": log_loss(wide, targets)}
     if task.kind == "bitvector":

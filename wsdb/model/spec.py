@@ -247,9 +247,10 @@ class TrainSpec:
         choices=("fixed", "uncertainty"),
     )
     threshold: str = _option(
-        "argmax",
-        "where a label begins: the likeliest, or the threshold of the best f1 or accuracy on dev",
-        choices=("argmax", "f1", "accuracy"),
+        "auto",
+        "where a label begins: the likeliest (argmax), or the threshold of the best f1 or accuracy on dev; auto is "
+        "argmax, but for ordinal tasks the expected label, cut so that the labels get the shares of prior_match",
+        choices=("auto", "argmax", "f1", "accuracy"),
     )
     encoder: str = _option(
         "auto",
