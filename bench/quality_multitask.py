@@ -21,7 +21,7 @@ import argparse
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,7 @@ class Problem:
     """One set: training rows with ``__key`` and ``__p_`` columns, test rows, and gold labels of the test rows.
 
     gold : by task an int array, one number per row, or per element where the task labels a payload; -1 is always wrong
+    rules : the same from the rules that a task was labeled by, for tasks where they say something of every element
     """
 
     rows: pa.Table
@@ -94,6 +95,7 @@ class Problem:
     payloads: tuple[PayloadInput, ...]
     tasks: tuple[TaskTarget, ...]
     gold: Mapping[str, np.ndarray]
+    rules: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def lists(labels: np.ndarray, known: np.ndarray) -> pa.Array:
@@ -172,7 +174,8 @@ def snips(data: Path) -> Problem:
     tasks = (TaskTarget("intent", tuple(names)), TaskTarget("slots", SLOTS, payload="tokens"))
     rows = with_labels(table.select(["text", "tokens"]), {"intent": lists(*intent), "slots": pa.array(slots)})
     payload = PayloadInput("tokens", "sequence", (("tokens", "VARCHAR[]"),))
-    return Problem(rows, test, [("text", "VARCHAR")], (payload,), tasks, truth)
+    rules = {"slots": np.array([slot for tokens in test["tokens"].to_pylist() for slot in slots_of(tokens)])}
+    return Problem(rows, test, [("text", "VARCHAR")], (payload,), tasks, truth, rules)
 
 
 PROBLEMS = {"trec": trec, "youtube": youtube, "snips": snips}
@@ -203,6 +206,8 @@ def compare(problem: Problem, seed: int) -> dict[str, float]:
         found["seconds alone"] += alone["seconds"]
         found |= {f"{task.name} together": together[task.name], f"{task.name} alone": alone[task.name]}
         found[f"{task.name} gain"] = together[task.name] - alone[task.name]
+        if task.name in problem.rules:
+            found[f"{task.name} rules"] = float((problem.rules[task.name] == problem.gold[task.name]).mean() * 100)
     return found
 
 

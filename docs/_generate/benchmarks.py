@@ -323,8 +323,9 @@ def multitask() -> str:
     for name, facts in read("quality_multitask").items():
         for task in [key.removesuffix(" gain") for key in facts if key.endswith(" gain")]:
             ways = [facts[f"{task} {way}"] for way in ("alone", "together", "gain")]
-            rows.append([name, task, *(f"{one['mean']:.1f} ± {one['half']:.1f}" for one in ways)])
-    return table(["set", "task", "a network of its own", "one network", "gain"], rows)
+            rules = f"{facts[f'{task} rules']['mean']:.1f}" if f"{task} rules" in facts else ""
+            rows.append([name, task, rules, *(f"{one['mean']:.1f} ± {one['half']:.1f}" for one in ways)])
+    return table(["set", "task", "its rules", "a network of its own", "one network", "gain"], rows)
 
 
 def ordinal() -> str:
