@@ -43,7 +43,9 @@ def inputs(dense: torch.Tensor) -> Inputs:
 def slices_of(seed: int, names: tuple[str, ...], k: int = 3, d: int = 4) -> Slices:
     """Slices whose maps are drawn."""
     generator = torch.Generator().manual_seed(seed)
-    return Slices(names, {0: (k, 0)}, 0, lambda text, vector, out: OfDense(torch.randn(out, d, generator=generator)))
+    found = Slices(names, {0: (k, 0)}, 0, lambda text, vector, out: OfDense(torch.randn(out, d, generator=generator)))
+    found.turns["0"].data = torch.randn(len(names), k, k, generator=generator)
+    return found
 
 
 def rules(n: int, seed: int, share: float = 0.2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,7 +76,7 @@ def test_one_slice_adds_its_residual_by_membership(seed: int, n: int) -> None:
     rows, base = inputs(torch.randn(n, 4)), torch.randn(n, 3)
     members = slices.members(rows, None)
     found = slices(0, base, members, rows, None)
-    residual = slices.experts["0"](rows, None)
+    residual = slices.experts["0"](rows, None) + (base - base.mean(dim=1, keepdim=True)) @ slices.turns["0"][0].T
     torch.testing.assert_close(found.logits, base + torch.sigmoid(members) * residual)
     torch.testing.assert_close(found.alone[:, 0], base + residual)
 
@@ -86,6 +88,7 @@ def test_a_slice_declared_again_changes_nothing(seed: int, times: int) -> None:
         for of_one, of_many in ((one.indicators, many.indicators), (one.experts["0"], many.experts["0"])):
             value = getattr(of_one.map, name).data
             getattr(of_many.map, name).data = value.repeat(times, *[1] * (value.dim() - 1))
+    many.turns["0"].data = one.turns["0"].data.repeat(times, 1, 1)
     rows, base = inputs(torch.randn(5, 4)), torch.randn(5, 3)
     found = [part(0, base, part.members(rows, None), rows, None).logits for part in (one, many)]
     torch.testing.assert_close(found[1], found[0])
@@ -144,6 +147,27 @@ def test_membership_loss_is_lowest_at_the_shares() -> None:
     inside = torch.tensor([[1.0], [0.0], [0.0], [0.0]])
     losses = [float(membership_loss(torch.logit(torch.full((4, 1), p)), inside)) for p in (0.15, 0.25, 0.35)]
     assert losses[1] == min(losses)
+
+
+def test_an_expert_can_turn_the_answer_round() -> None:
+    slices = slices_of(0, ("a",))
+    slices.experts["0"].map.weight.data.zero_()
+    slices.experts["0"].map.bias.data.zero_()
+    slices.turns["0"].data = -2 * torch.eye(3).unsqueeze(0)
+    rows, base = inputs(torch.randn(5, 4)), torch.randn(5, 3)
+    alone = torch.softmax(slices(0, base, torch.zeros(5, 1), rows, None).alone[:, 0], dim=1)
+    torch.testing.assert_close(alone, torch.softmax(-base, dim=1))
+
+
+@given(st.integers(1, 10**6), st.floats(1e-3, 0.9))
+def test_membership_begins_at_the_shares_and_rare_slices_count_their_marks_more(rows: int, share: float) -> None:
+    slices = slices_of(0, ("a",))
+    slices.expect(torch.tensor([share]), rows)
+    assert float(torch.sigmoid(slices.prior)) == pytest.approx(share, rel=1e-3)
+    assert float(slices.scale) == pytest.approx(min(max((3200 / (share * rows)) ** 0.5, 1), 8), rel=1e-3)
+    dense = torch.randn(5, 4)
+    found = slices.members(inputs(dense), None)
+    torch.testing.assert_close(found, slices.prior + slices.scale * slices.indicators.map(dense))
 
 
 def test_experts_learn_the_slice_and_its_members() -> None:

@@ -39,7 +39,7 @@ class Loop:
     tasks : of the network
     stacks : what they are trained on, with weight 0 for what a task is not trained on
     labels : what is known of the rows, held-out ones too
-    members : bool (n, s), whether each slice has the row
+    members : bool (n, s), whether each slice of the network has the row
     train_rows : rows to visit
     valid_rows : rows that some task holds out, by key
     held_out : per task, bool (v,), which of them it holds out; none where there are too few
@@ -113,7 +113,8 @@ class Loop:
         own = list(self.balance.parameters()) if learned else []
         self.parameters = [one for one in (*self.network.parameters(), *own) if one.requires_grad]
         if self.network.slices is not None:
-            self.network.slices.expect(torch.from_numpy(self.members[self.train_rows].mean(axis=0)).float())
+            shares = torch.from_numpy(self.members[self.train_rows].mean(axis=0)).float()
+            self.network.slices.expect(shares, len(self.train_rows))
         self.order = np.empty(0, np.int64)
         self.forget()
 
