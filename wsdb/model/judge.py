@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class Judged:
         an ordinal task k - 1 cuts of the expected label; None for the likeliest label, and 0.5 of a bitvector
     dev : scores against the gold labels of dev rows; empty without any
     weak : the same against the likeliest held-out labels of the label model; empty without any
+    rows : int64 (h,), the rows that the temperature was found on; None of a task with more than one label a row
+    losses : float64 (h,), sum_y (p_y - label_y)^2 of each; no row can outweigh the others, as by its log loss
     """
 
     temperature: float
@@ -49,6 +51,8 @@ class Judged:
     threshold: float | list[float] | None
     dev: dict[str, float]
     weak: dict[str, float]
+    rows: np.ndarray | None = None
+    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def judge(
@@ -100,7 +104,13 @@ def judge(
             dev_scores(task, part.logits / temperature + offsets, part.known, threshold) if part.n else {}
             for part in (by_gold, by_weak)
         )
-        found.append(Judged(temperature, offsets, threshold, dev, own))
+        judged = Judged(temperature, offsets, threshold, dev, own)
+        if chosen.known.indptr is None and task.kind != "bitvector":
+            at = read[gold.rows if chosen is by_gold else held_out[t][read]]
+            shares = np.exp(log_softmax(chosen.logits / temperature + offsets))
+            losses = ((shares - chosen.known.probabilities) ** 2).sum(axis=1)
+            judged = replace(judged, rows=at, losses=losses)
+        found.append(judged)
     return found
 
 

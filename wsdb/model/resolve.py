@@ -48,14 +48,15 @@ def resolve_hidden(spec: TrainSpec, encoder: Encoder) -> int:
 
 
 def resolve_slice_mode(spec: TrainSpec, encoder: Encoder) -> str:
-    """Return how slices are learned; 'auto' is none where a column is text, else attention.
+    """Return how slices are learned; 'auto' is attention over tables, and 'compare' where a column is text or a vector.
 
-    Measured (bench/quality_slices.py): over tables experts add 11 points of F1 in a slice with a rule of its own. Over
-    hashed text they learn the errors of the labeling functions: imdb loses 3 points with them, and 10 in one slice.
+    Measured (bench/quality_slices.py): over tables experts add 10 points of F1 in a slice with a rule of its own. Over
+    hashed text they also learn single rows and the errors of the labeling functions: imdb loses 3 points with them, so
+    there they have to show first that they help, see `wsdb.model.choose_slices`.
     """
     if spec.slice_mode != "auto":
         return spec.slice_mode
-    return "none" if any(feature.kind == "text" for feature in encoder.features) else "attention"
+    return "compare" if any(one.kind in ("text", "vector") for one in encoder.features) else "attention"
 
 
 def resolve_encoder_lr(spec: TrainSpec, plan: NetworkPlan, n_rows: int) -> float:

@@ -61,7 +61,7 @@ class SearchRun(Generic[R]):
         run = self.start(spec, report)
         trained, judged = run.train(self.rows(run))
         score = score_of(self.tasks, judged, spec.metric)
-        return Outcome(trained, score, any("interrupted" in notice for notice in trained.notices))
+        return Outcome(trained, score, trained.interrupted)
 
     def rows(self, run: R) -> Rows:
         """Return the rows as a run encodes them."""

@@ -275,7 +275,7 @@ class TrainSpec:
     slice_mode: str = _option(
         "auto",
         "how slices are learned: experts and attention over them, more weight for their rows, or not at all; auto is "
-        "none where a column is text, else attention",
+        "attention, where a column is text or a vector only for slices whose held-out rows gain by it",
         choices=("auto", "attention", "weight", "none"),
     )
     dropout: float = _option(0.0, "share of inputs hidden at random while training", low=0, high=0.9)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from wsdb.core.errors import ModelError, SpecError
 from wsdb.model.backend import choose_device, one_thread, torch, use_bf16
 from wsdb.model.checkpoint import Checkpoint, fingerprint
+from wsdb.model.choose_slices import choose_slices
 from wsdb.model.early_stop import diverged
 from wsdb.model.encode import Hashing
 from wsdb.model.judge import Judged, judge
@@ -138,11 +139,20 @@ class Run:
 
     def train(self, rows: Rows) -> tuple[Trained, list[Judged]]:
         """Train on the rows, which any run with the same options of encoding has read."""
+        mode = resolve_slice_mode(self.spec, rows.encoder)
+        if mode != "compare" or not self.wanted.slices:
+            return self.learn(rows, self.wanted.slices if mode == "attention" else ())
+        weights = [task.weight for task in self.tasks]
+        run = choose_slices(lambda names: self.learn(rows, names), self.wanted.slices, rows.members, weights)
+        return dataclasses.replace(run[0], seconds=time.perf_counter() - self.began), run[1]
+
+    def learn(self, rows: Rows, experts: Sequence[str]) -> tuple[Trained, list[Judged]]:
+        """Train one network, with experts for some of the slices."""
         order = np.argsort(rows.keys, kind="stable")  # [n]; from here on rows are visited in this order
         targets, held_out, notices = self.targets(rows)
         stacks = stack_labels(self.tasks, targets)
         generator = torch.Generator().manual_seed(self.spec.seed)
-        plan, network = self.network(rows, generator)
+        plan, network = self.network(rows, generator, experts)
         loop = self.loop(rows, order, stacks, held_out, network, generator)
         targets = loop.targets  # the same as views of the stacks, so that nothing is kept twice
         chosen = loop.run()
@@ -158,14 +168,9 @@ class Run:
     def targets(self, rows: Rows) -> tuple[list[TrainingLabels], list[np.ndarray], list[str]]:
         """Return what each task is trained on, the rows that it holds out, bool (n,) each, and notices."""
         weights = rows.weights
-        mode = resolve_slice_mode(self.spec, rows.encoder) if self.wanted.slices else ""
-        if mode == "weight":
+        if self.spec.slice_mode == "weight" and self.wanted.slices:
             weights = np.where(rows.members.any(axis=1), UPWEIGHT, 1.0) * (1.0 if weights is None else weights)
         notices = [*rows.notices]
-        if mode == "none" and self.spec.slice_mode == "auto":
-            notices.append(
-                "slices are reported, not trained on: a column is text; slice_mode = 'attention' gives them experts"
-            )
         notices += [note for task, one in zip(self.tasks, rows.labels, strict=True) for note in one_sided(task, one)]
         held_out, notes = held_out_rows(self.tasks, rows.labels, rows.keys, self.spec, rows.made)
         targets = []
@@ -176,7 +181,7 @@ class Run:
             targets.append(found.without(hidden | gold.rows))  # rows of dev are not even taught the prior
         return targets, held_out, notices + notes
 
-    def network(self, rows: Rows, generator: torch.Generator) -> tuple[NetworkPlan, Network]:
+    def network(self, rows: Rows, generator: torch.Generator, experts: Sequence[str]) -> tuple[NetworkPlan, Network]:
         """Plan and build the network."""
         encoder_name = resolve_encoder(self.spec.encoder, self.wanted.payloads)
         plan = plan_network(
@@ -189,7 +194,7 @@ class Run:
             layers=resolve_layers(self.spec.layers, encoder_name),
             combine=self.spec.combine,
             width=self.spec.width,
-            slices=self.wanted.slices if resolve_slice_mode(self.spec, rows.encoder) == "attention" else (),
+            slices=experts,
         )
         return plan, build_network(plan, generator, rows.payloads.tables()).to(self.device)
 
@@ -205,6 +210,8 @@ class Run:
         """Set the training loop up."""
         train_rows = order[np.any([stack.rows for stack in stacks], axis=0)[order]]
         valid_rows = order[np.any(held_out, axis=0)[order]]
+        compared = resolve_slice_mode(self.spec, rows.encoder) == "compare"
+        again = compared and bool(network.plan.slices)  # a search has seen the epochs of the first network
         views = resolve_views(rows.encoder, network.plan, network.plan.slices)
         return Loop(
             network=network,
@@ -212,7 +219,7 @@ class Run:
             tasks=self.tasks,
             stacks=stacks,
             labels=rows.labels,
-            members=rows.members,
+            members=rows.members[:, [self.wanted.slices.index(name) for name in network.plan.slices]],
             train_rows=train_rows,
             valid_rows=valid_rows,
             held_out=[out[valid_rows] for out in held_out],
@@ -226,8 +233,8 @@ class Run:
             world=self.world,
             began=self.began,
             progress=self.progress,
-            checkpoint=self.kept(rows, order, stacks),
-            watch=None if self.watch is None else self.watcher(rows, order, held_out, self.watch),
+            checkpoint=self.kept(rows, order, stacks, network.plan.slices),
+            watch=None if self.watch is None or again else self.watcher(rows, order, held_out, self.watch),
         )
 
     def watcher(
@@ -244,7 +251,9 @@ class Run:
 
         return watch
 
-    def kept(self, rows: Rows, order: np.ndarray, stacks: list[LabelStack]) -> Checkpoint | None:
+    def kept(
+        self, rows: Rows, order: np.ndarray, stacks: list[LabelStack], experts: Sequence[str]
+    ) -> Checkpoint | None:
         """Return where the state is kept, under the fingerprint of this run."""
         if self.checkpoint is None:
             return None
@@ -257,13 +266,16 @@ class Run:
             "payloads": rows.payloads.to_manifest(),
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
             "slices": list(self.wanted.slices),
+            "experts": list(experts),
             "torch": str(torch.__version__),
         }
         arrays = [rows.keys[order], rows.members[order], *rows.encoder.tensors().values()]
         for stack in stacks:
             found = stack.take(order)
             arrays += [found.labels, found.weights]
-        return Checkpoint(self.checkpoint, fingerprint(facts, arrays))
+        several = self.wanted.slices and resolve_slice_mode(self.spec, rows.encoder) == "compare"
+        folder = self.checkpoint / f"{len(experts)}-experts" if several else self.checkpoint
+        return Checkpoint(folder, fingerprint(facts, arrays))
 
     def trained(
         self,
@@ -322,6 +334,7 @@ class Run:
             rows=counts,
             epoch=chosen,
             notices=notices,
+            interrupted=loop.interrupted,
             seconds=time.perf_counter() - self.began,
             dev={task.name: found.dev for task, found in zip(self.tasks, judged, strict=True) if found.dev},
             weak={task.name: found.weak for task, found in zip(self.tasks, judged, strict=True) if found.weak},

@@ -28,6 +28,7 @@ class Trained:
         have any
     weak : the same against the likeliest label of held-out rows, log_loss against their probabilities
     trials : what a search tried, in order; empty without one
+    interrupted : whether Ctrl-C ended the training, and the best epoch until then is kept
     """
 
     manifest: dict[str, Any]
@@ -40,3 +41,4 @@ class Trained:
     dev: dict[str, dict[str, float]] = field(default_factory=dict)
     weak: dict[str, dict[str, float]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
+    interrupted: bool = False

@@ -1,0 +1,157 @@
+"""slice_mode = 'auto' over text: experts where held-out rows gain by them, else the network without, bit by bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.model.conftest import batches_of, rows_of
+from wsdb.model.choose_slices import choose_slices, useful
+from wsdb.model.predictor import Predictor
+from wsdb.model.spec import TaskTarget, train_spec
+from wsdb.model.train import Trained, train
+
+TASK = TaskTarget("y", ("no", "yes"))
+MEMBERS = np.repeat(np.eye(2, dtype=bool), 50, axis=0)  # 50 rows of slice a, then 50 of slice b
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `choose_slices` reads and changes of a trained network."""
+
+    names: tuple[str, ...]
+    interrupted: bool = False
+    notices: tuple[str, ...] = ()
+    manifest: dict[str, Any] | None = None
+
+
+def choice(losses: dict[tuple[str, ...], np.ndarray], **changes: Any) -> tuple[Any, list[tuple[str, ...]]]:
+    """Choose among runs with the given losses of 100 held-out rows; return the kept one, and which were trained."""
+    trained: list[tuple[str, ...]] = []
+
+    def learn(names: tuple[str, ...]) -> Any:
+        trained.append(names)
+        run = Run(names, manifest={}, interrupted=changes.get("interrupted") == names)
+        return run, [SimpleNamespace(rows=changes.get("rows", np.arange(100)), losses=losses[names])]
+
+    return choose_slices(learn, ("a", "b"), MEMBERS, [1.0])[0], trained
+
+
+def lost(a: float, b: float) -> np.ndarray:
+    """Losses of 100 rows that differ from row to row."""
+    return np.repeat([a, b], 50) + np.tile([0.1, -0.1], 50) * np.repeat([a, b], 50)
+
+
+def test_slices_that_gain_are_kept() -> None:
+    run, trained = choice({(): lost(0.5, 0.5), ("a", "b"): lost(0.3, 0.4)})
+    assert (run.names, run.notices, trained) == (("a", "b"), (), [(), ("a", "b")])
+
+
+def test_a_slice_that_does_not_gain_is_left_out_and_named() -> None:
+    run, trained = choice({(): lost(0.5, 0.5), ("a", "b"): lost(0.3, 0.6), ("a",): lost(0.3, 0.5)})
+    assert trained == [(), ("a", "b"), ("a",)]
+    assert run.names == ("a",)
+    assert "no experts for slices b" in run.notices[0]
+    assert run.manifest == {"notices": list(run.notices)}
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        {(): lost(0.5, 0.5), ("a", "b"): lost(0.5, 0.6)},
+        {(): lost(0.5, 0.5), ("a", "b"): lost(0.4, 0.9), ("a",): lost(0.45, 0.6)},  # a gains what the others lose
+        {(): lost(0.5, 0.5), ("a", "b"): lost(0.3, 0.6), ("a",): lost(0.5, 0.5)},  # a alone does not gain again
+    ],
+)
+def test_slices_that_do_not_pay_leave_the_network_without(losses: dict[tuple[str, ...], np.ndarray]) -> None:
+    run, _ = choice(losses)
+    assert run.names == ()
+    assert "a, b" in run.notices[0]
+
+
+def test_what_holds_nothing_out_has_no_experts() -> None:
+    run, trained = choice({(): np.empty(0)}, rows=np.empty(0, np.int64))
+    assert (run.names, trained) == ((), [()])
+    assert "no held-out rows" in run.notices[0]
+
+
+def test_a_task_that_slices_do_not_correct_is_trained_once() -> None:
+    run, trained = choice({(): np.empty(0)}, rows=None)
+    assert (run.names, run.notices, trained) == ((), (), [()])
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b")])
+def test_an_interrupted_run_ends_the_choice(names: tuple[str, ...]) -> None:
+    run, trained = choice({(): lost(0.5, 0.5), ("a", "b"): lost(0.3, 0.6)}, interrupted=names)
+    assert run.names == ()
+    assert trained == ([()] if names == () else [(), ("a", "b")])
+
+
+def test_one_row_is_no_evidence() -> None:
+    members = np.array([[True, True], [False, True], [False, True], [False, False]])
+    found = useful(np.arange(4), np.array([0.3, 0.2, 0.3, -1.0]), members)
+    assert found.tolist() == [False, True]
+
+
+# ── networks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def queries(n: int, seed: int, *, turned: bool) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """Texts whose cues mean the opposite in a tenth of the rows, or there too what they mean elsewhere."""
+    rng = np.random.default_rng(seed)
+    y, inside = rng.random(n) < 0.5, rng.random(n) < 0.1
+    cue = y ^ (inside & turned)
+    texts = [
+        " ".join(
+            rng.permutation([f"{'good' if c else 'bad'}{rng.integers(5)}", f"f{rng.integers(9)}", "not" * bool(s)])
+        )
+        for c, s in zip(cue, inside, strict=True)
+    ]
+    table = rows_of({"t": texts}, {"y": np.eye(2)[y.astype(int)].tolist()})
+    return table.append_column("__s_negated", pa.array(inside)), y, inside
+
+
+def fit(table: pa.Table, checkpoint: Path | None = None, **options: Any) -> Trained:
+    """Train on the texts."""
+    spec = replace(train_spec({"text": ["t"], "word_ngrams": 1, "buckets_bits": 12}), **options)
+    return train([("t", "VARCHAR")], [TASK], batches_of(table), spec, slices=("negated",), checkpoint=checkpoint)
+
+
+def test_a_slice_of_text_with_a_rule_of_its_own_has_an_expert_by_default() -> None:
+    table, _, _ = queries(2000, 0, turned=True)
+    new, gold, inside = queries(2000, 1, turned=True)
+    accuracy = {}
+    for mode in ("none", "auto"):
+        trained = fit(table, slice_mode=mode)
+        predictor = Predictor.load(trained.manifest, trained.weights)
+        found = predictor.predict(new.combine_chunks().to_batches()[0])["y"].probabilities.argmax(axis=1) == gold
+        accuracy[mode] = found[inside].mean(), found[~inside].mean()
+        assert predictor.slices == (("negated",) if mode == "auto" else ())
+    assert accuracy["none"][0] < 0.1
+    assert accuracy["auto"][0] > 0.9
+    assert accuracy["auto"][1] > accuracy["none"][1] - 0.01
+
+
+def test_a_slice_that_the_text_does_not_show_changes_no_bit() -> None:
+    table, _, _ = queries(2000, 0, turned=False)
+    drawn = pa.array(np.random.default_rng(3).random(2000) < 0.1)
+    table = table.set_column(table.schema.get_field_index("__s_negated"), "__s_negated", drawn)
+    plain, auto = (fit(table, slice_mode=mode) for mode in ("none", "auto"))
+    assert auto.weights == plain.weights
+    assert "no experts for slices negated" in auto.notices[-1]
+    assert auto.manifest["notices"] == auto.notices
+    assert auto.manifest["slices"] == ["negated"]
+    assert auto.manifest["network"]["slices"] == []
+
+
+def test_each_training_of_a_comparison_keeps_a_state_of_its_own(tmp_path: Path) -> None:
+    table, _, _ = queries(1000, 0, turned=True)
+    first = fit(table, tmp_path, epochs=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0-experts", "1-experts"]
+    assert fit(table, tmp_path, epochs=2).weights == first.weights == fit(table, epochs=2).weights
