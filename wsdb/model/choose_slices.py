@@ -9,22 +9,32 @@ as well as gold here: what experts memorize of single rows is not in the held-ou
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from wsdb.model.judge import Judged
-    from wsdb.model.train import Trained
-
-Run = tuple["Trained", list["Judged"]]
-Learn = Callable[[tuple[str, ...]], Run]
+from wsdb.model.judge import Judged
 
 
-def choose_slices(learn: Learn, names: Sequence[str], members: np.ndarray, weights: Sequence[float]) -> Run:
-    """Return the run that is kept, with a notice where a slice has no expert.
+class Trained(Protocol):
+    """What training returned."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+
+
+T = TypeVar("T", bound=Trained)
+
+
+def choose_slices(
+    learn: Callable[[tuple[str, ...]], tuple[T, list[Judged]]],
+    names: Sequence[str],
+    members: np.ndarray,
+    weights: Sequence[float],
+) -> tuple[T, list[Judged], str | None]:
+    """Return what is kept of the trainings, and a notice where a slice has no expert.
 
     Parameters
     ----------
@@ -35,28 +45,32 @@ def choose_slices(learn: Learn, names: Sequence[str], members: np.ndarray, weigh
     """
     plain = learn(())
     if plain[0].interrupted or all(one.rows is None for one in plain[1]):
-        return plain
+        return *plain, None
     if not any(len(one.rows) for one in plain[1] if one.rows is not None):
-        return noted(plain, "slices have no experts: no held-out rows say whether they would help")
+        return *plain, "slices have no experts: no held-out rows say whether they would help"
     kept, run = tuple(names), learn(tuple(names))
-    helps, better = judged(plain, run, members, weights)
+    helps, better = compare(plain[1], run[1], members, weights)
     if helps.any() and not helps.all() and not run[0].interrupted:
         kept = tuple(name for name, good in zip(names, helps, strict=True) if good)
         run = learn(kept)
-        helps, better = judged(plain, run, members[:, helps], weights)
-    if run[0].interrupted or not helps.all() or not better:
+        helps, better = compare(plain[1], run[1], members[:, helps], weights)
+    cut = run[0].interrupted
+    if cut or not helps.all() or not better:
         kept, run = (), plain
     left = [name for name in names if name not in kept]
     if not left:
-        return run
+        return *run, None
     shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
     why = "held-out rows do not show that they help; slice_mode = 'attention' trains them"
-    return noted(run, f"no experts for slices {shown}: {why}")
+    why = "their training was interrupted" if cut else why
+    return *run, f"no experts for slices {shown}: {why}"
 
 
-def judged(plain: Run, sliced: Run, members: np.ndarray, weights: Sequence[float]) -> tuple[np.ndarray, bool]:
+def compare(
+    plain: Sequence[Judged], sliced: Sequence[Judged], members: np.ndarray, weights: Sequence[float]
+) -> tuple[np.ndarray, bool]:
     """Return whether each slice helps, bool (s,), and whether the network with slices is better over all rows."""
-    rows, gained = gains(plain[1], sliced[1], weights)
+    rows, gained = gains(plain, sliced, weights)
     return useful(rows, gained, members), bool(gained.mean() > 0)
 
 
@@ -74,11 +88,3 @@ def useful(rows: np.ndarray, gained: np.ndarray, members: np.ndarray) -> np.ndar
     """Return whether the rows of each slice gain more than a standard error, bool (s,); fewer than two show nothing."""
     inside = [gained[own] for own in members[rows].T]
     return np.array([len(own) > 1 and own.mean() > own.std(ddof=1) / len(own) ** 0.5 for own in inside], dtype=bool)
-
-
-def noted(run: Run, notice: str) -> Run:
-    """Return the run with a notice more."""
-    trained, judged = run
-    notices = [*trained.notices, notice]
-    manifest = trained.manifest | {"notices": notices}
-    return dataclasses.replace(trained, notices=notices, manifest=manifest), judged

@@ -143,8 +143,13 @@ class Run:
         if mode != "compare" or not self.wanted.slices:
             return self.learn(rows, self.wanted.slices if mode == "attention" else ())
         weights = [task.weight for task in self.tasks]
-        run = choose_slices(lambda names: self.learn(rows, names), self.wanted.slices, rows.members, weights)
-        return dataclasses.replace(run[0], seconds=time.perf_counter() - self.began), run[1]
+        trained, judged, note = choose_slices(
+            lambda names: self.learn(rows, names), self.wanted.slices, rows.members, weights
+        )
+        notices = trained.notices if note is None else [*trained.notices, note]
+        manifest = trained.manifest | {"notices": notices}
+        seconds = time.perf_counter() - self.began
+        return dataclasses.replace(trained, notices=notices, manifest=manifest, seconds=seconds), judged
 
     def learn(self, rows: Rows, experts: Sequence[str]) -> tuple[Trained, list[Judged]]:
         """Train one network, with experts for some of the slices."""
