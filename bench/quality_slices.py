@@ -2,14 +2,21 @@
 
     python -m bench.quality_slices --data ../shared/data --seeds 5
 
-Three networks with the default options: without slices, with more weight on their rows (slice_mode = 'weight'), and
-with experts (slice_mode = 'attention').
+Networks with the default options: without slices, with more weight on their rows (slice_mode = 'weight'), with experts
+for all slices (slice_mode = 'attention'), and as they are by default (slice_mode = 'auto'), which is the former over
+tables.
 
 generator   The set of METHODS 9: 20 normal columns, 6,000 rows, 10% of them in a slice where another linear rule holds;
             10% of the labels are wrong; 15% of the slice's rows are missed by its slicing function, which selects as
             many from elsewhere. Scored on 20,000 clean rows.
-reversed    The same, but in the slice the rule is the opposite of that elsewhere. What Overton's +50 points take: see
-            `REVERSED`.
+reversed    The same, but in the slice the rule is the opposite of that elsewhere: `REVERSED`.
+queries     Overton's rare disambiguations, as text. A query names one of 20 ambiguous words among three of 80 words
+            that speak for one of its two senses (right 8 times in 10) and three that say nothing. In the slice, which
+            phrases such as "named after" show, these words speak for the other sense: all of them or some, see
+            `QUERIES`. The network reads hashed words and pairs of words; without slices it is linear, so that a phrase
+            cannot turn a word round. Every network has the same rows and labels. What +50 points of F1 take: a rule in
+            the slice that contradicts the others', labels that are right there, a network too small to tell the two
+            apart, and marks that show the slice.
 real        Labels from the labeling functions (method auto); slices are SQL predicates; scored on gold test labels.
             No slice is named by its label: one of stars holds as many good reviews as bad.
 """
@@ -18,8 +25,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +43,21 @@ from wsdb.model.predictor import Predictor
 from wsdb.model.spec import TaskTarget, train_spec
 from wsdb.model.train import train
 
-MODES = ("none", "weight", "attention")
+MODES = ("none", "weight", "attention", "auto")
 TEST_ROWS = 20_000
-REVERSED = ((0.02, 6_000, 0.15, 0.1), (0.02, 20_000, 0.15, 0.1), (0.02, 20_000, 0.0, 0.0))
+REVERSED = ((0.02, 6_000, 0.15, 0.1), (0.02, 20_000, 0.0, 0.0))
 """Share of the slice, rows, errors of its slicing function, errors of the labels."""
+QUERIES = (
+    (0.03, 6_000, 1.0, 0.0, 0.0),
+    (0.01, 20_000, 1.0, 0.0, 0.0),
+    (0.01, 6_000, 1.0, 0.0, 0.0),
+    (0.03, 6_000, 1.0, 0.15, 0.1),
+    (0.03, 6_000, 0.5, 0.0, 0.0),
+    (0.03, 6_000, 0.0, 0.0, 0.0),
+)
+"""Share of the slice, rows, share of the words that mean the opposite there, errors of its slicing function, and of the
+labels."""
+PHRASES = ("named after", "logo of", "origin of the", "versus", "other meaning of", "pun on")
 SLICES = {
     "imdb": {"short": "length(text) < 600", "long": "length(text) > 2000", "mild": "stars BETWEEN 4 AND 7"},
     "youtube": {
@@ -52,9 +71,10 @@ SLICES = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """A generated set: x float32 (n, 20); y, its labels, the slice and what its function selects, bool (n,)."""
+    """A generated set: n rows of columns; y, its labels, the slice and what its function selects, bool (n,)."""
 
-    x: np.ndarray
+    table: pa.Table
+    features: list[tuple[str, str]]
     y: np.ndarray
     labels: np.ndarray
     inside: np.ndarray
@@ -72,11 +92,39 @@ def draw(
     place = x @ where
     inside = place > np.quantile(place, 1 - share)
     y = np.where(inside, x @ (-rule if reverse else other) > 0, x @ rule > 0)
+    selected = selection(rng, inside, missed)
+    table = pa.table({f"x{i}": x[:, i] for i in range(20)})
+    return Drawn(table, [(f"x{i}", "FLOAT") for i in range(20)], y, y ^ (rng.random(n) < wrong), inside, selected)
+
+
+def selection(rng: np.random.Generator, inside: np.ndarray, missed: float) -> np.ndarray:
+    """Return what a slicing function selects that misses a share of the slice and takes as many other rows."""
     selected = inside.copy()
     moved = int(missed * inside.sum())
     selected[rng.choice(np.flatnonzero(inside), moved, replace=False)] = False
     selected[rng.choice(np.flatnonzero(~inside), moved, replace=False)] = True
-    return Drawn(x, y, y ^ (rng.random(n) < wrong), inside, selected)
+    return selected
+
+
+def draw_queries(seed: int, rows: int, *, share: float, turned: float, missed: float, wrong: float) -> Drawn:
+    """Draw `rows` training queries, and test queries after them."""
+    rng = np.random.default_rng(seed)
+    n = rows + TEST_ROWS
+    inside = rng.random(n) < share
+    y = rng.random(n) < 0.4
+    word = rng.integers(0, 40, (n, 3))
+    turns = inside[:, None] & (word < 40 * turned)
+    sense = (rng.random((n, 3)) < 0.8) == (y[:, None] ^ turns)
+    subject, other = rng.integers(0, 20, n), rng.integers(0, 200, (n, 3))
+    phrase = rng.integers(0, len(PHRASES), n)
+    texts = []
+    for i in range(n):
+        words = [f"subject{subject[i]}", *(f"other{w}" for w in other[i])]
+        words += [f"{'first' if s else 'second'}{w}" for s, w in zip(sense[i], word[i], strict=True)]
+        words += [PHRASES[phrase[i]]] if inside[i] else []
+        texts.append(" ".join(rng.permutation(words)))
+    selected = selection(rng, inside, missed)
+    return Drawn(pa.table({"t": texts}), [("t", "VARCHAR")], y, y ^ (rng.random(n) < wrong), inside, selected)
 
 
 def learn(
@@ -115,9 +163,7 @@ def f1(y: np.ndarray, found: np.ndarray) -> float:
 
 def generated(drawn: Drawn, rows: int, options: dict[str, Any]) -> dict[str, float]:
     """Train on the first rows and score on the rest."""
-    names = [f"x{i}" for i in range(20)]
-    table = pa.table({name: drawn.x[:, i] for i, name in enumerate(names)})
-    features = [(name, "FLOAT") for name in names]
+    table, features = drawn.table, drawn.features
     one_hot = np.eye(2)[drawn.labels[:rows].astype(int)]
     slices = {"a": drawn.selected[:rows]}
     predictor, seconds = learn(table[:rows], features, one_hot, np.ones(rows, bool), slices, options)
@@ -181,13 +227,26 @@ def show(title: str, found: Mapping[str, list[dict[str, float]]]) -> dict[str, A
     return facts
 
 
+def settings(name: str) -> Iterator[tuple[str, int, Callable[[int], Drawn]]]:
+    """Give the settings of a generated set: title, training rows, and what draws it with a seed."""
+    if name == "queries":
+        for share, rows, turned, missed, wrong in QUERIES:
+            title = f"{name}: slice {share:.0%}, {rows} rows, {turned:.0%} turned, errors {missed:.0%} {wrong:.0%}"
+            yield title, rows, partial(draw_queries, rows=rows, share=share, turned=turned, missed=missed, wrong=wrong)
+        return
+    for share, rows, missed, wrong in REVERSED if name == "reversed" else ((0.1, 6_000, 0.15, 0.1),):
+        title = f"{name}: slice {share:.0%}, {rows} rows, errors {missed:.0%} {wrong:.0%}"
+        new = partial(draw, rows=rows, share=share, missed=missed, wrong=wrong, reverse=name == "reversed")
+        yield title, rows, new
+
+
 def main() -> None:
     """Run and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--first", type=int, default=100, help="first seed; the method was chosen on 0 to 4")
-    arguments.add_argument("--sets", default="generator,reversed,youtube,imdb")
+    arguments.add_argument("--sets", default="generator,queries,reversed,youtube,imdb")
     arguments.add_argument("--out", type=Path, help="write the figures as JSON")
     given = arguments.parse_args()
     torch.set_num_threads(1)
@@ -196,14 +255,13 @@ def main() -> None:
         if name in SLICES:
             measured[name] = show(name, real(given.data / name, range(given.first, given.first + given.seeds)))
             continue
-        settings = REVERSED if name == "reversed" else ((0.1, 6_000, 0.15, 0.1),)
-        for share, rows, missed, wrong in settings:
-            title = f"{name}: slice {share:.0%}, {rows} rows, errors {missed:.0%} {wrong:.0%}"
+        for title, rows, new in settings(name):
             found: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
             for seed in range(given.first, given.first + given.seeds):
-                drawn = draw(seed, rows, share=share, missed=missed, wrong=wrong, reverse=name == "reversed")
-                for mode in MODES:
+                drawn = new(seed)
+                for mode in MODES if name == "queries" else MODES[:-1]:
                     found[mode].append(generated(drawn, rows, {"seed": seed, "slice_mode": mode}))
+            found["auto"] = found["auto"] or found["attention"]  # the same over a table
             measured[title] = show(title, found)
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)

@@ -349,10 +349,10 @@ def slices() -> str:
         for part, plain in modes["none"].items():
             if part in ("seconds", "gain"):
                 continue
-            gains = [modes[mode]["gain"][part] for mode in ("weight", "attention")]
+            gains = [modes[mode]["gain"][part] for mode in ("weight", "attention", "auto")]
             shown = [f"{gain['mean']:+.1f} ± {gain['half']:.1f}" for gain in gains]
-            rows.append([setting.partition(":")[0], part, f"{plain['mean']:.1f}", *shown])
-    return table(["set", "rows", "without slices", "more weight", "experts"], rows)
+            rows.append([setting.replace(": slice", ":"), part, f"{plain['mean']:.1f}", *shown])
+    return table(["set", "rows", "without slices", "more weight", "experts", "default"], rows)
 
 
 def examples() -> str:
