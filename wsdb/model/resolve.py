@@ -67,8 +67,8 @@ def resolve_encoder_lr(spec: TrainSpec, plan: NetworkPlan, n_rows: int) -> float
     75.0. With Adagrad, and a linear path over categories beside it, they were 91.9, 73.2, 91.3 and 59.9. At 0.001 and
     0.003, eight seeds, examples/phishing (748 labeled rows) 88.5, 88.0.
 
-    With payloads 0.003 gives the slots of snips (bench/quality_multitask.py, four seeds) 1.0 points more of test accuracy
-    and its intents 0.2 less; the four tasks of examples/factoid (four seeds) lose 0.8 in their mean.
+    With payloads 0.003 gives the slots of snips (bench/quality_multitask.py, four seeds) 1.0 points more of test
+    accuracy and its intents 0.2 less; the four tasks of examples/factoid (four seeds) lose 0.8 in their mean.
     """
     if spec.encoder_lr != "auto":
         return float(spec.encoder_lr)
