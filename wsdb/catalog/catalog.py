@@ -6,22 +6,30 @@ import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 import duckdb
 
 from wsdb.catalog.derived import DerivedState
-from wsdb.catalog.fingerprint import data_hash, digest, metadata_hash
-from wsdb.catalog.references import references, renamed
+from wsdb.catalog.fingerprint import data_hash, metadata_hash
+from wsdb.catalog.object_rows import (
+    Parents,
+    detail_of,
+    kind_of,
+    new_rows,
+    parent_hash,
+    task_of,
+    text_of,
+    with_references,
+)
+from wsdb.catalog.references import renamed
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry, StoredColumn, StoredMatrix, StoredModel
 from wsdb.core.errors import CatalogError, StorageError
 from wsdb.core.lf import LabelingFunction, Votes
 from wsdb.core.payload import Payload
 from wsdb.core.resources import read_sql
 from wsdb.core.span import Span
-from wsdb.core.specs import LabelModelSpec
 from wsdb.core.task import Task
-from wsdb.parser.render import Spec, render
+from wsdb.parser.render import Spec
 from wsdb.parser.script import parse_one
 from wsdb.parser.statements import KINDS, Create
 
@@ -32,11 +40,6 @@ OF_TASK = (
     "label_confusion",
 )  # fmt: skip
 """Tables whose rows go with their task."""
-
-
-def kind_of(spec: Spec) -> str:
-    """Return the kind of object a spec describes, as error messages name it."""
-    return KINDS[type(spec)]
 
 
 @lru_cache(maxsize=50_000)
@@ -61,31 +64,6 @@ def _n_keys(entries: Mapping[tuple[str, str], Entry], task: str) -> int:
     assert isinstance(spec, Task)
     payload = entries["payload", spec.payload.lower()].spec if spec.payload is not None else None
     return len(spec.keys) + (isinstance(payload, Payload) and payload.shape != "singleton")
-
-
-def _text(spec: Spec) -> str:
-    """Return the canonical text of a spec as it is stored, its comment apart."""
-    return render(replace(spec, comment=None))
-
-
-def _task(spec: Spec) -> str | None:
-    return spec.task if isinstance(spec, LabelingFunction | LabelModelSpec) else None
-
-
-def _detail(lf: LabelingFunction) -> tuple[Any, ...]:
-    """Return the row of lf_details of a labeling function."""
-    return (lf.name, list(lf.tasks), list(lf.tags), list(lf.depends_on), lf.kind, lf.servable, lf.enabled)
-
-
-def _parent_hash(parents: Sequence[tuple[str, str]], snapshot: CatalogSnapshot) -> str:
-    """Return the hash of the objects that an object is made from."""
-    return digest(*(found.data_hash for of, name in parents if (found := snapshot.find(of, name)) is not None))
-
-
-def _with_references(spec: Spec, parents: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return what a spec is made from: its parents, and the objects that it names besides."""
-    named = {(kind, name.lower()) for kind, name in parents}
-    return [*parents, *(pair for pair in references(spec) if (pair[0], pair[1].lower()) not in named)]
 
 
 class Catalog(DerivedState):
@@ -241,7 +219,7 @@ class Catalog(DerivedState):
         self._store(spec, old, snapshot, parents)
         return "replaced" if old is not None else "created"
 
-    def put_new(self, objects: Sequence[tuple[Spec, Sequence[tuple[str, str]]]]) -> None:
+    def put_new(self, objects: Sequence[tuple[Spec, Parents]]) -> None:
         """Store objects that are new, each with its parents, in their order; later ones may name earlier ones.
 
         Raises
@@ -303,14 +281,14 @@ class Catalog(DerivedState):
             self._append([(spec, parents)], snapshot)
             return
         kind, low = kind_of(spec), spec.name.lower()
-        version, text, owner = self._newest([spec]).get((kind, low), 0) + 1, _text(spec), getpass.getuser()
+        version, text, owner = self._newest([spec]).get((kind, low), 0) + 1, text_of(spec), getpass.getuser()
         data, metadata = data_hash(spec), metadata_hash(spec)
         # Updated in place, so that labeling functions keep their order, which is the order of matrix columns.
         self._con.execute(
             f"UPDATE {self.table('objects')} SET name = ?, version = ?, task = ?, sql = ?, comment = ?, "
             "data_hash = ?, metadata_hash = ?, created_at = now()::TIMESTAMP, created_by = ? "
             "WHERE kind = ? AND lower(name) = ?",
-            [spec.name, version, _task(spec), text, spec.comment, data, metadata, owner, kind, old.name.lower()],
+            [spec.name, version, task_of(spec), text, spec.comment, data, metadata, owner, kind, old.name.lower()],
         )
         if old.name.lower() != low:
             # A changed key moves a row to the end: all rows of the kind are moved, so that they keep their order.
@@ -318,35 +296,20 @@ class Catalog(DerivedState):
                 f"UPDATE {self.table('objects')} SET id = CASE WHEN lower(name) = ? THEN ? ELSE id END WHERE kind = ?",
                 [low, f"{kind}:{low}", kind],
             )
-        every = _with_references(spec, parents)
+        every = with_references(spec, parents)
         self._con.execute(
             f"INSERT INTO {self.table('object_versions')} VALUES (?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, ?)",
-            [kind, spec.name, version, text, data, metadata, _parent_hash(every, snapshot), owner],
+            [kind, spec.name, version, text, data, metadata, parent_hash(every, snapshot), owner],
         )
         self.edges(kind, spec.name, version, every)
         self._details(kind, old.name, spec)
 
-    def _append(self, objects: Sequence[tuple[Spec, Sequence[tuple[str, str]]]], snapshot: CatalogSnapshot) -> None:
+    def _append(self, objects: Sequence[tuple[Spec, Parents]], snapshot: CatalogSnapshot) -> None:
         """Write objects that are new."""
-        newest, owner = self._newest([spec for spec, _ in objects]), getpass.getuser()
         (now,) = self._rows("SELECT now()::TIMESTAMP")[0]
-        entries = dict(snapshot.entries)
-
-        rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in ("objects", "object_versions", "lineage_edges")}
-        for spec, parents in objects:
-            kind, low, text = kind_of(spec), spec.name.lower(), _text(spec)
-            version, data, metadata = newest.get((kind, low), 0) + 1, data_hash(spec), metadata_hash(spec)
-            every = _with_references(spec, parents)
-            parent_hash = _parent_hash(every, CatalogSnapshot(entries=entries))
-            rows["objects"].append(
-                (f"{kind}:{low}", kind, spec.name, version, _task(spec), text, spec.comment, data, metadata, now, owner)
-            )
-            rows["object_versions"].append((kind, spec.name, version, text, data, metadata, parent_hash, now, owner))
-            rows["lineage_edges"] += [(of, parent, kind, spec.name, version) for of, parent in every]
-            entries[kind, low] = Entry(kind, spec.name, version, spec, data, metadata, owner)
-        for table, new in rows.items():
-            self._insert(table, new)
-        self._insert("lf_details", [_detail(spec) for spec, _ in objects if isinstance(spec, LabelingFunction)])
+        newest = self._newest([spec for spec, _ in objects])
+        for table, rows in new_rows(objects, snapshot, newest, getpass.getuser(), now).items():
+            self._insert(table, rows)
 
     def _newest(self, specs: Sequence[Spec]) -> dict[tuple[str, str], int]:
         """Return the newest version that objects of these names have had, those that were dropped among them."""
@@ -363,7 +326,7 @@ class Catalog(DerivedState):
         if kind == "labeling function":
             self._con.execute(f"DELETE FROM {self.table('lf_details')} WHERE lower(lf) = ?", [name.lower()])
         if isinstance(spec, LabelingFunction):
-            self._insert("lf_details", [_detail(spec)])
+            self._insert("lf_details", [detail_of(spec)])
 
     def _describe(self, spec: Spec) -> None:
         """Write what an object says of itself, without a new version."""
@@ -371,7 +334,7 @@ class Catalog(DerivedState):
         self._con.execute(
             f"UPDATE {self.table('objects')} SET sql = ?, comment = ?, metadata_hash = ? "
             "WHERE kind = ? AND lower(name) = ?",
-            [render(replace(spec, comment=None)), spec.comment, metadata_hash(spec), kind, spec.name.lower()],
+            [text_of(spec), spec.comment, metadata_hash(spec), kind, spec.name.lower()],
         )
         self._details(kind, spec.name, spec)
 

@@ -14,7 +14,7 @@ from wsdb.core.sqltext import ident
 CLOCKS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Words without parentheses that answer the time; DuckDB's tree shows them as columns."""
 KNOWN = 20_000
-"""What this many queries read is kept in memory."""
+"""What about this many queries read is kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +152,16 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
 def prepare(con: duckdb.DuckDBPyConnection, queries: Iterable[str]) -> None:
     """Read many SELECTs at once; `reads` then knows them."""
     new = [query for query in dict.fromkeys(queries) if query not in _known]
-    if len(_known) + len(new) > KNOWN:
+    if len(_known) > KNOWN:
         _known.clear()
     _known.update(zip(new, map(_read, trees(con, new)), strict=True))
 
 
 def _reads(con: duckdb.DuckDBPyConnection, query: str) -> Reads:
-    if query not in _known:  # the tree depends on nothing but the text
-        prepare(con, [query])
-    return _known[query]
+    found = _known.get(query)  # the tree depends on nothing but the text
+    if found is None:
+        found = _known[query] = _read(tree(con, query))
+    return found
 
 
 _known: dict[str, Reads] = {}

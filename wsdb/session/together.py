@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry
-from wsdb.core.errors import CatalogError, WsdbError
+from wsdb.core.errors import CatalogError
 from wsdb.core.lf import LabelingFunction, Python
 from wsdb.parser.render import Spec
 from wsdb.parser.script import Piece
@@ -75,5 +75,5 @@ def _checked(piece: Piece, rooms: Rooms, snapshot: CatalogSnapshot) -> tuple[Spe
             return None
         spec = checked_lf(stmt, rooms, snapshot)
         return spec, parents_of(spec, rooms, snapshot)
-    except WsdbError:
+    except Exception:  # it is raised where the statement is executed by itself
         return None

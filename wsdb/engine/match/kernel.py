@@ -73,19 +73,21 @@ def kernels_of(
     types = _without_collation(con, task, types)
     context = (_bare(task.relation), task.labels, task.code_type, *types.items())
     keys = {lf: (context, query, _label(lf)) for lf, query in queries.items()}
-    new = [lf for lf, key in keys.items() if key not in _known]
+    known = {lf: _known.get(key) for lf, key in keys.items()}  # other threads may empty it at any time
+    found = {lf: kernel for lf, entry in known.items() if entry is not None for kernel in entry}
+    new = [lf for lf in keys if lf not in found]
     if new:
-        if len(_known) + len(new) > KNOWN:
-            _known.clear()
-            new = list(keys)
         made = _made(con.cursor(), new, [queries[lf] for lf in new], task, types)
-        _known.update((keys[lf], kernel) for lf, kernel in zip(new, made, strict=True))
-    return [_known[keys[lf]] if lf in keys else None for lf in lfs]
+        found.update(zip(new, made, strict=True))
+        if len(_known) > KNOWN:
+            _known.clear()
+        _known.update((keys[lf], (kernel,)) for lf, kernel in zip(new, made, strict=True))
+    return [found.get(lf) for lf in lfs]
 
 
 KNOWN = 20_000
-"""This many kernels are kept in memory: a refresh makes those of new functions only."""
-_known: dict[Hashable, Kernel | None] = {}
+"""About this many kernels are kept in memory: a refresh makes those of new functions only."""
+_known: dict[Hashable, tuple[Kernel | None]] = {}
 
 
 def _made(
