@@ -71,7 +71,7 @@ class DenseVotes:
     @cached_property
     def plain_shares(self) -> np.ndarray:
         """Vote shares with one vote each, float64 array of shape (p, k)."""
-        return self._shares(np.ones(self.n_sources))
+        return self._plain[3]
 
     def shares(self, source_weights: np.ndarray | None = None) -> np.ndarray:
         """See `statistics.vote_shares`."""
@@ -88,25 +88,29 @@ class DenseVotes:
         return self._plain[:2] if source_weights is None else self._share_counts(source_weights)[:2]
 
     @cached_property
-    def _plain(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Counts by plain shares, and F: one pass for all."""
+    def _plain(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Counts by plain shares, F, and the shares: one pass for all."""
         return self._share_counts(None)
 
-    def _share_counts(self, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _share_counts(self, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         m, k = self.n_sources, self.n_classes
         each = (np.ones(m) if weights is None else weights)[:, None]
         totals, classes = np.zeros((k, m, k + 1)), np.zeros(k)
+        every = np.empty((len(self.counts) if weights is None else 0, k))
         for rows, flags in self._blocks(k + 1):
             # The shares of the classes, and 1 to count the votes themselves.
             shares = np.ones((len(flags[0]), k + 1))
             cells = normalised(np.concatenate([_product(one, each) for one in flags], axis=1))
-            shares[:, :k] = rounded(cells) if weights is None else cells
+            shares[:, :k] = cells
+            if weights is None:
+                every[rows] = cells
+                rounded(shares[:, :k])
             shares *= self.counts[rows, None]
             for value, one in enumerate(flags):
                 totals[value] += _product(one.T, shares)
             classes += shares[:, :k].sum(axis=0)
         counts = np.ascontiguousarray(totals.transpose(1, 0, 2))
-        return np.ascontiguousarray(counts[:, :, :k]), classes, np.ascontiguousarray(counts[:, :, k])
+        return np.ascontiguousarray(counts[:, :, :k]), classes, np.ascontiguousarray(counts[:, :, k]), every
 
     def count(self, posterior: np.ndarray) -> np.ndarray:
         """See `statistics.count_votes`."""
