@@ -1,12 +1,12 @@
 -- The table functions of wsdb, as macros over what is stored. Each is made twice from this text: as wsdb.name(…) in the
 -- file, for any DuckDB client that opens it, and as a TEMP macro name(…) on the connections of wsdb sessions.
--- @macro@ stands for MACRO or TEMP MACRO, @here@ for the schema prefix of the new macro, @home@ for the schema wsdb.
--- A macro dispatches by query() to a view or macro of the task or model it is asked for; names are quoted, so that
+-- @macro@ stands for MACRO or TEMP MACRO, @here@ for the schema prefix of the new macro, @home@ for the schema wsdb and
+-- @at@ for the argument that tells a macro where that is, so that it is found after USE, too. A macro dispatches by query() to a view or macro of the task or model it is asked for; names are quoted, so that
 -- no text can become SQL.
 
 -- The label matrix: the task's keys and one ENUM column per vote source; NULL is abstain.
 CREATE OR REPLACE @macro@ @here@label_matrix(task, split := NULL) AS TABLE
-FROM query(format('FROM @home@."label_matrix_rows_{}"({})', replace(task, '"', '""'),
+FROM query(format('FROM @home@."label_matrix_rows_{}"({}, @at@)', replace(task, '"', '""'),
     coalesce('''' || replace(split, '''', '''''') || '''', 'NULL')));
 
 -- The votes in long form, one row a vote: the keys, lf, source, label, lf_version and computed_at.
@@ -22,7 +22,7 @@ FROM query(format('FROM @home@."labels_{}"', replace(task, '"', '""'))
 -- The labels of a task with the labels O, B-… and I-… as spans: the key of the row, start_pos, end_pos (the number after
 -- the last element's), type, and prob, the geometric mean of the elements' probabilities.
 CREATE OR REPLACE @macro@ @here@label_spans(task) AS TABLE
-FROM query(format('FROM @home@."label_spans_{}"()', replace(task, '"', '""')));
+FROM query(format('FROM @home@."label_spans_{}"(@at@)', replace(task, '"', '""')));
 
 -- What the label model learned of each vote source: accuracy (P(vote is right) where it votes), precision of each
 -- class it votes for, propensity (share of rows it votes on), weight, stderr of the accuracy, n votes; and the method.
@@ -36,7 +36,7 @@ FROM query(format('SELECT p.* EXCLUDE (task, run), r.chosen AS method, r.reason 
 -- never votes, copy of another, worse than chance or not surely better (less than two standard errors above), learned
 -- accuracy outside the interval of gold.
 CREATE OR REPLACE @macro@ @here@lf_summary(task, split := NULL) AS TABLE
-FROM query(format('FROM @home@."lf_summary_{}"({})', replace(task, '"', '""'),
+FROM query(format('FROM @home@."lf_summary_{}"({}, @at@)', replace(task, '"', '""'),
     coalesce('''' || replace(split, '''', '''''') || '''', 'NULL')));
 
 -- Each pair of labeling functions that vote on common rows: overlap and conflict as shares of all rows, agreement as the
@@ -72,18 +72,18 @@ FROM query(format('SELECT lf_a, lf_b, score, reason FROM @home@.lf_dependencies 
 
 -- The rows on which a labeling function disagrees with gold, or where there is no gold, with the label model.
 CREATE OR REPLACE @macro@ @here@lf_errors(task, lf, n := NULL) AS TABLE
-FROM query(format('FROM @home@."lf_errors_{}"(''{}'')', replace(task, '"', '""'), replace(lf, '''', ''''''))
+FROM query(format('FROM @home@."lf_errors_{}"(''{}'', @at@)', replace(task, '"', '""'), replace(lf, '''', ''''''))
     || coalesce(format(' LIMIT {}', CAST(n AS BIGINT)), ''));
 
 -- How often a labeling function votes each label on rows of each truth: gold (basis gold), or where a row has none, the
 -- label (basis label).
 CREATE OR REPLACE @macro@ @here@lf_confusion(task, lf) AS TABLE
-FROM query(format('FROM @home@."lf_confusion_{}"(''{}'')', replace(task, '"', '""'), replace(lf, '''', '''''')));
+FROM query(format('FROM @home@."lf_confusion_{}"(''{}'', @at@)', replace(task, '"', '""'), replace(lf, '''', '''''')));
 
 -- The rows on which one of two labeling functions votes, by both votes (NULL is abstain) and the truth, as in
 -- lf_confusion; keys has the first three keys of each bucket.
 CREATE OR REPLACE @macro@ @here@label_buckets(task, lf_a, lf_b) AS TABLE
-FROM query(format('FROM @home@."label_buckets_{}"(''{}'', ''{}'')', replace(task, '"', '""'),
+FROM query(format('FROM @home@."label_buckets_{}"(''{}'', ''{}'', @at@)', replace(task, '"', '""'),
     replace(lf_a, '''', ''''''), replace(lf_b, '''', '''''')));
 
 -- Where no labeling function votes: rows, uncovered ones and their share by split, or by a column of the task's relation.
@@ -92,13 +92,13 @@ FROM query(CASE WHEN "by" IS NULL
     THEN format('SELECT split AS "group", n, n - covered AS uncovered, (n - covered) / n AS share '
         || 'FROM @home@.split_counts WHERE lower(task) = lower(''{}'') AND n > 0 '
         || 'ORDER BY uncovered DESC, n DESC, split NULLS LAST', replace(task, '''', ''''''))
-    ELSE format('FROM @home@."coverage_gaps_{}"(''{}'')', replace(task, '"', '""'), replace("by", '''', '''''')) END);
+    ELSE format('FROM @home@."coverage_gaps_{}"(''{}'', @at@)', replace(task, '"', '""'), replace("by", '''', '''''')) END);
 
 -- n rows that are worth a look, and why, those without a gold label first. strategy is entropy (the least sure labels),
 -- disagreement (the most votes against the label), uncovered (no votes), balanced (as many of each label) or random. All
 -- but uncovered choose among some 20,000 rows that the seed draws.
 CREATE OR REPLACE @macro@ @here@sample_for_review(task, n, strategy := 'entropy', seed := 0) AS TABLE
-FROM query(format('FROM @home@."sample_for_review_{}"(''{}'', ''{}'', ''{}'')', replace(task, '"', '""'),
+FROM query(format('FROM @home@."sample_for_review_{}"(''{}'', ''{}'', ''{}'', @at@)', replace(task, '"', '""'),
     CAST(n AS BIGINT), replace(strategy, '''', ''''''), CAST(seed AS BIGINT)));
 
 -- Gold labels that the label model disputes (kind gold): it finds another label as likely as rows of that label are on
@@ -106,15 +106,15 @@ FROM query(format('FROM @home@."sample_for_review_{}"(''{}'', ''{}'', ''{}'')', 
 -- less prob; the lowest first. predictions names a relation with the task's keys and predicted_<task>_probs; then labels
 -- that those dispute follow (kind label).
 CREATE OR REPLACE @macro@ @here@label_issues(task, predictions := NULL) AS TABLE
-FROM query(format('FROM @home@."label_issues_{}"()', replace(task, '"', '""')) || coalesce(format(
-    ' UNION ALL FROM @home@."prediction_issues_{}"(''{}'')', replace(task, '"', '""'),
+FROM query(format('FROM @home@."label_issues_{}"(@at@)', replace(task, '"', '""')) || coalesce(format(
+    ' UNION ALL FROM @home@."prediction_issues_{}"(''{}'', @at@)', replace(task, '"', '""'),
     replace(predictions, '''', '''''')), ''));
 
 -- How the label of the row with this key comes about: the log prior, the evidence of each vote in nats, the logarithm of
 -- the vote-share factor, their total, and the probability of each label, as MAPs by label. A key of several columns is a
 -- STRUCT, a list, or text with commas.
 CREATE OR REPLACE @macro@ @here@explain_row(task, key) AS TABLE
-FROM query(format('FROM @home@."explain_row_{}"({})', replace(task, '"', '""'),
+FROM query(format('FROM @home@."explain_row_{}"({}, @at@)', replace(task, '"', '""'),
     coalesce('''' || replace(to_json(key)::VARCHAR, '''', '''''') || '''', 'NULL')));
 
 -- All label model methods next to each other, by split: chosen is what the method came down to, selected whether it makes

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from wsdb.core.sqltext import ident
+from wsdb.core.sqltext import AT, ident
 from wsdb.core.task import Task
 from wsdb.monitor.bodies import expand
 from wsdb.monitor.reports import BODIES
@@ -31,8 +31,8 @@ class Reports:
         replaced = ", ".join(f"{ident(renamed + name)} AS {ident(name)}" for name in names)
         columns = f"* REPLACE ({replaced})" if renamed else "*"
         self.con.execute(f'CREATE MACRO wsdb."outputs_{name}"(tbl) AS TABLE SELECT {columns} FROM query_table(tbl)')
-        body = scored_select(tasks).replace("'", "''")
-        self.con.execute(f"CREATE MACRO wsdb.\"scored_{name}\"(late := '') AS TABLE FROM query('{body}' || late)")
+        body = scored_select(tasks).replace(AT, "").replace("'", "''")
+        self.con.execute(f"CREATE MACRO wsdb.\"scored_{name}\"(home := '') AS TABLE FROM query('{body}' || home)")
 
         self.members(name, "none", "SELECT __row, '' AS segment FROM r")
 
@@ -40,7 +40,7 @@ class Reports:
         """Make the members of slices or tags: a SELECT of __row and segment over r."""
         body = select.replace("'", "''")
         self.con.execute(
-            f"CREATE OR REPLACE MACRO wsdb.\"segments_{name}\"(kind) AS TABLE FROM query('{body}' || "
+            f"CREATE OR REPLACE MACRO wsdb.\"segments_{name}\"(kind, home := '') AS TABLE FROM query('{body}' || "
             f"CASE WHEN kind = '{kind}' THEN '' ELSE ' LIMIT 0' END)"
         )
 

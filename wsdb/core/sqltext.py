@@ -14,6 +14,19 @@ def ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+AT = "@at@"
+"""In the body of a macro of schema wsdb: its database and a dot, or nothing where that is the one in use."""
+
+
+def stored(name: str) -> str:
+    """Return the name of something in schema wsdb as the body of a macro has it.
+
+    >>> stored("rows_spam")
+    '@at@wsdb."rows_spam"'
+    """
+    return f"{AT}wsdb.{ident(name)}"
+
+
 def literal(text: str) -> str:
     """Return `text` as a SQL string literal.
 

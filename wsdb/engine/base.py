@@ -54,6 +54,14 @@ class Engine(Protocol):
     def at_home(self) -> AbstractContextManager[None]:
         """Return a context in which names are resolved from the database that holds schema wsdb."""
 
+    def qualified(self, query: str, before: str = "") -> str:
+        """Return a SELECT of the user's that means the same wherever USE points.
+
+        Parameters
+        ----------
+        before : what stands before each name of this database
+        """
+
     def check_task(self, task: Task, at: Statement) -> Task:
         """Return the task with its names resolved."""
 

@@ -27,6 +27,7 @@ from wsdb.engine.match import Kernel, kernels_of
 from wsdb.engine.matrix import WideRun
 from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.patterns import Patterns, has_table
+from wsdb.engine.qualify import qualified
 from wsdb.engine.relation import describe, relation_columns
 from wsdb.engine.rows import joins_of, probe
 from wsdb.engine.scan import FusedScanError
@@ -81,6 +82,10 @@ class DuckDBEngine:
     def at_home(self) -> AbstractContextManager[None]:
         """Return a context in which names are resolved from the database that holds schema wsdb."""
         return at_home(self.con, self.database)
+
+    def qualified(self, query: str, before: str = "") -> str:
+        """Return a SELECT of the user's that means the same wherever USE points; see `wsdb.engine.qualify`."""
+        return qualified(self.con, query, before)
 
     # --------------------------------------------------------------------------------------------------- checks
 

@@ -1,7 +1,8 @@
 """The bodies of the table functions that report on models, and how their arguments are written into them.
 
 A body is SQL with holes: ``@task@`` is an argument as a string literal or NULL; ``@source@`` the relation of the rows;
-``@outputs@``, ``@scored@``, ``@inputs@`` and ``@segments@`` the macros of the model named; ``@home@`` the schema wsdb.
+``@outputs@``, ``@scored@``, ``@inputs@`` and ``@segments@`` the macros of the model named; ``@home@`` the schema wsdb,
+and ``@at@`` the argument that tells a macro where that is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PREDICTED = f"WITH {ROWS}, p AS MATERIALIZED (FROM @outputs@('r'))"
 ONE_TASK = "(@task@ IS NULL OR lower(task) = lower(@task@))"
 BY = '"by"'
 """The parameter, quoted: it is a word of SQL."""
-OPEN, CLOSE = "('", "')"
+OPEN, CLOSE = "('", "', "
 MEMBERS = ("slice", "tag", "source")
 """What rows can be members of."""
 
@@ -26,7 +27,7 @@ MEMBERS = ("slice", "tag", "source")
 def within(alias: str = "") -> str:
     """SQL condition that a row is in the slice and the tag asked for, where one is."""
     return " AND ".join(
-        f"(@{kind}@ IS NULL OR {alias}__row IN (SELECT __row FROM @segments@({literal(kind)}) "
+        f"(@{kind}@ IS NULL OR {alias}__row IN (SELECT __row FROM @segments@({literal(kind)}, @at@) "
         f"WHERE lower(segment) = lower(@{kind}@)))"
         for kind in ("slice", "tag")
     )
@@ -83,7 +84,7 @@ def _segmented(home: str) -> str:
     every = "SELECT *, 0 AS place, 'all' AS segment FROM base"
     split = "SELECT *, 1 AS place, coalesce(split, '(none)') AS segment FROM base"
     opens = f"{literal('WITH m AS MATERIALIZED (FROM ')} || {MACROS['segments'](home)}"
-    kind = f"{literal(OPEN)} || {by} || {literal(CLOSE)}"
+    kind = f"{literal(OPEN)} || {by} || {literal(CLOSE)} || {MACROS['at'](home)} || ')'"
     rest = literal(
         f") {every} UNION ALL SELECT b.*, 1, m.segment FROM base AS b JOIN m USING (__row) UNION ALL "
         "SELECT b.*, 2, '(none)' FROM base AS b ANTI JOIN m USING (__row)"
@@ -100,6 +101,7 @@ def _segmented(home: str) -> str:
 
 
 MACROS: dict[str, Callable[[str], str]] = {
+    "at": lambda home: literal(f"home := {literal(home.removesuffix('wsdb'))}"),
     "outputs": _macro("outputs"),
     "other_outputs": _macro("outputs", "other"),
     "scored": _macro("scored"),

@@ -18,7 +18,7 @@ def compare_body() -> str:
     not, whose label differs, over n_rows. error_reduction is the errors of a over those of b.
     """
     sides = ", ".join(
-        f"{side} AS MATERIALIZED (WITH p AS MATERIALIZED (FROM @{outputs}@('r')) SELECT * FROM @{scored}@() "
+        f"{side} AS MATERIALIZED (WITH p AS MATERIALIZED (FROM @{outputs}@('r')) SELECT * FROM @{scored}@(@at@) "
         f"WHERE {ONE_TASK})"
         for side, outputs, scored in (("a", "outputs", "scored"), ("b", "other_outputs", "other_scored"))
     )
@@ -87,7 +87,7 @@ def attribution_body() -> str:
     tasks = (
         "SELECT __row, min(key) AS key, task, any_value(step) AS step, any_value(above) AS above, "
         "bool_or(gold <> label) AS wrong, arg_min(gold, pos) FILTER (WHERE gold <> label) AS gold, "
-        "arg_min(label, pos) FILTER (WHERE gold <> label) AS label FROM @scored@() WHERE gold IS NOT NULL "
+        "arg_min(label, pos) FILTER (WHERE gold <> label) AS label FROM @scored@(@at@) WHERE gold IS NOT NULL "
         "GROUP BY __row, task"
     )
     by_row = (

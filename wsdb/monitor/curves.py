@@ -10,7 +10,7 @@ BINS = 10
 
 
 def _base() -> str:
-    return f"{PREDICTED}, base AS (FROM @scored@() WHERE gold IS NOT NULL AND {ONE_TASK} AND {within()})"
+    return f"{PREDICTED}, base AS (FROM @scored@(@at@) WHERE gold IS NOT NULL AND {ONE_TASK} AND {within()})"
 
 
 def confusion_body() -> str:

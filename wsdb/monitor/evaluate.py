@@ -7,7 +7,7 @@ from wsdb.monitor.bodies import ONE_TASK, PREDICTED
 from wsdb.monitor.curves import binned
 from wsdb.monitor.intervals import ends
 
-BASE = f"base AS MATERIALIZED (FROM @scored@() WHERE gold IS NOT NULL AND {ONE_TASK})"
+BASE = f"base AS MATERIALIZED (FROM @scored@(@at@) WHERE gold IS NOT NULL AND {ONE_TASK})"
 """The scored things that have gold, of the task asked for."""
 GROUP = "task, place, segment"
 

@@ -28,7 +28,7 @@ def slices_body() -> str:
     """Return the body of ``slices``."""
     seen = f"SELECT __row, unnest(answer) AS s FROM (SELECT __row, unnest([{SEEN}(__model, __input)]) AS answer FROM p)"
     return (
-        f"{INPUT}, m AS MATERIALIZED (FROM @segments@('slice')), seen AS MATERIALIZED ({seen}), "
+        f"{INPUT}, m AS MATERIALIZED (FROM @segments@('slice', @at@)), seen AS MATERIALIZED ({seen}), "
         "names AS (SELECT segment AS slice FROM m UNION SELECT s.slice FROM seen) "
         "SELECT p.__key AS key, n.slice, m.__row IS NOT NULL AS member, seen.s.prob AS p_member "
         "FROM p CROSS JOIN names AS n LEFT JOIN m ON m.__row = p.__row AND m.segment = n.slice "

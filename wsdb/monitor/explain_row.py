@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdb.core.sqltext import ident, idents, literal
+from wsdb.core.sqltext import ident, idents, literal, stored
 from wsdb.monitor.labelled import Labelled
 from wsdb.monitor.rows import vote_label
 
@@ -18,9 +18,10 @@ def explain_body(rows: Labelled) -> str:
     """
     task = rows.task
     low = literal(task.name.lower())
-    bias = f"SELECT * FROM wsdb.label_bias WHERE lower(task) = {low}"
-    scores = f"SELECT * FROM wsdb.label_scores WHERE lower(task) = {low}"
-    weights = f"SELECT lf, any_value(weight) AS weight FROM wsdb.label_parameters WHERE lower(task) = {low} GROUP BY lf"
+    bias = f"SELECT * FROM {stored('label_bias')} WHERE lower(task) = {low}"
+    scores = f"SELECT * FROM {stored('label_scores')} WHERE lower(task) = {low}"
+    learned = f"{stored('label_parameters')} WHERE lower(task) = {low}"
+    weights = f"SELECT lf, any_value(weight) AS weight FROM {learned} GROUP BY lf"
     said = (
         f"SELECT s.source, s.lf, s.vote, w.weight, s.class, s.label, s.score, s.share FROM ({_votes(rows)}) AS v "
         f"JOIN ({scores}) AS s ON s.source = v.source AND s.code = v.code LEFT JOIN ({weights}) AS w ON w.lf = s.lf"
@@ -71,8 +72,9 @@ def stored_body(rows: Labelled) -> str:
     """
     task = rows.task
     low, names = literal(task.name.lower()), ", ".join(literal(name) for name in rows.columns)
-    labels = f"wsdb.{ident('labels_' + task.name)}"
-    weights = f"SELECT lf, any_value(weight) AS weight FROM wsdb.label_parameters WHERE lower(task) = {low} GROUP BY lf"
+    labels = stored("labels_" + task.name)
+    learned = f"{stored('label_parameters')} WHERE lower(task) = {low}"
+    weights = f"SELECT lf, any_value(weight) AS weight FROM {learned} GROUP BY lf"
     evidence = "NULL::MAP(VARCHAR, DOUBLE) AS evidence"
     votes = (
         f"SELECT 1 AS step, v.source, 'vote' AS term, ([{names}]::VARCHAR[])[v.source + 1] AS lf, "

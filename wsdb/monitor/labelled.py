@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wsdb.core.sqltext import ident, idents, literal, literals
+from wsdb.core.sqltext import ident, idents, literal, literals, stored
 from wsdb.core.task import Task
 from wsdb.monitor.rows import vote_label
 
@@ -19,6 +19,7 @@ class Labelled:
     n_rows : rows of the label matrix
     columns : the vote sources, in the order of the label matrix
     storage : ``wide``, a column for each source, or ``sparse``, a row for each vote
+    relation : the task's relation, as it is found wherever USE points
     select : from a SELECT of rows of the label matrix (all its columns, and more) and the quoted columns to keep, the
         SELECT of those columns with label, prob, probs, n_votes, n_conflicts and covered; labels are computed for
         these rows alone
@@ -28,17 +29,18 @@ class Labelled:
     n_rows: int
     columns: tuple[str, ...]
     storage: str
+    relation: str
     select: Callable[[str, Sequence[str]], str]
 
     @property
     def matrix(self) -> str:
         """Quoted name of the table of rows."""
-        return f"wsdb.{ident('matrix_' + self.task.name)}"
+        return stored("matrix_" + self.task.name)
 
     @property
     def votes(self) -> str:
         """Quoted name of the table of votes of a sparse matrix."""
-        return f"wsdb.{ident('votes_' + self.task.name)}"
+        return stored("votes_" + self.task.name)
 
     @property
     def keys(self) -> list[str]:
@@ -89,8 +91,8 @@ class Labelled:
 
     def _position(self, parameter: str) -> str:
         found = (
-            f"SELECT min(position) FROM wsdb.matrix_columns WHERE lower(task) = {literal(self.task.name.lower())} "
-            f"AND lower(column_name) = lower({parameter})"
+            f"SELECT min(position) FROM {stored('matrix_columns')} "
+            f"WHERE lower(task) = {literal(self.task.name.lower())} AND lower(column_name) = lower({parameter})"
         )
         return f"coalesce(({found}), {self._unknown(parameter)}::INTEGER)"
 

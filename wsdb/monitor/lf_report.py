@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wsdb.core.lf import LabelingFunction
-from wsdb.core.sqltext import literal, literals
+from wsdb.core.sqltext import literal, literals, stored
 from wsdb.core.task import Task
 
 Z95 = 1.959963984540054
@@ -38,14 +38,14 @@ def summary_macro(
         f"SELECT lf, list(label ORDER BY place) AS polarity, {', '.join(f'sum({x}) AS {x}' for x in 'nocrw')} "
         f"FROM (SELECT lf, label, list_position({labels}, label) AS place, sum(n)::BIGINT AS n, sum(overlap) AS o, "
         "sum(conflict) AS c, sum(n) FILTER (label = gold) AS r, sum(n) FILTER (label <> gold) AS w "
-        f"FROM wsdb.vote_counts WHERE {here} GROUP BY lf, label) GROUP BY lf"
+        f"FROM {stored('vote_counts')} WHERE {here} GROUP BY lf, label) GROUP BY lf"
     )
     learned = (
-        "SELECT lf, any_value(accuracy) AS accuracy, any_value(stderr) AS stderr FROM wsdb.label_parameters "
+        f"SELECT lf, any_value(accuracy) AS accuracy, any_value(stderr) AS stderr FROM {stored('label_parameters')} "
         f"WHERE lower(task) = {low} GROUP BY lf"
     )
     copies = (
-        "SELECT lf_b AS lf, min(lf_a) AS first FROM wsdb.lf_dependencies "
+        f"SELECT lf_b AS lf, min(lf_a) AS first FROM {stored('lf_dependencies')} "
         f"WHERE lower(task) = {low} AND reason = 'copy' GROUP BY lf_b"
     )
     scored = "NULL::BIGINT" if task.gold is None else "coalesce({}, 0)::BIGINT"
@@ -57,8 +57,9 @@ def summary_macro(
         "l.accuracy AS learned_acc, l.stderr AS learned_stderr, t.seconds * 1000 AS ms, k.first AS copy_of "
         f"FROM ({_facts(columns, lfs, owners)}) AS f LEFT JOIN ({values}) AS v ON v.lf = f.lf "
         f"LEFT JOIN ({learned}) AS l ON l.lf = f.lf AND f.enabled LEFT JOIN ({copies}) AS k ON k.lf = f.lf "
-        f"LEFT JOIN (SELECT column_name, seconds FROM wsdb.matrix_columns WHERE lower(task) = {low}) AS t "
-        "ON t.column_name = f.lf AND f.enabled LEFT JOIN wsdb.lf_details AS d ON lower(d.lf) = lower(f.function)"
+        f"LEFT JOIN (SELECT column_name, seconds FROM {stored('matrix_columns')} WHERE lower(task) = {low}) AS t "
+        f"ON t.column_name = f.lf AND f.enabled LEFT JOIN {stored('lf_details')} AS d "
+        "ON lower(d.lf) = lower(f.function)"
     )
     measured = (
         "SELECT *, correct / nullif(correct + incorrect, 0) AS emp_acc, "
@@ -66,7 +67,7 @@ def summary_macro(
         f"{wilson('correct', 'correct + incorrect', 1)} AS emp_high FROM joined"
     )
     return (
-        f"WITH total AS (SELECT n FROM wsdb.split_counts WHERE {here}), joined AS ({joined}), "
+        f"WITH total AS (SELECT n FROM {stored('split_counts')} WHERE {here}), joined AS ({joined}), "
         f"measured AS ({measured}) "
         "SELECT lf, kind, polarity, n / nullif(n_rows, 0) AS coverage, o / nullif(n_rows, 0) AS overlaps, "
         "c / nullif(n_rows, 0) AS conflicts, correct, incorrect, emp_acc, emp_low, emp_high, learned_acc, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wsdb.core.sqltext import ident, idents, literal
@@ -25,11 +25,15 @@ class Group:
     condition: str | None = None
 
 
-def members_select(groups: Sequence[Group]) -> str:
+def members_select(groups: Sequence[Group], qualified: Callable[[str], str] = str) -> str:
     """Return the SELECT of ``__row`` and ``segment`` (a group's name) over the relation ``r``, each pair once.
 
     Each name also comes with the ``__row`` NULL, so that a group without members is known. Conditions on one relation
     are looked at in one pass over it.
+
+    Parameters
+    ----------
+    qualified : returns a SELECT over the groups' relations as it has to be written
     """
     if not groups:
         return "SELECT r.__row, NULL::VARCHAR AS segment FROM r WHERE false"
@@ -39,7 +43,7 @@ def members_select(groups: Sequence[Group]) -> str:
     parts = [f"SELECT NULL::BIGINT AS __row, unnest([{', '.join(literal(group.name) for group in groups)}]) AS segment"]
     for keys, own in by_keys.items():
         on = " AND ".join(f"r.{ident(key)} = m.{ident(key)}" for key in keys)
-        parts.append(f"SELECT r.__row, m.segment FROM r JOIN ({_keyed(keys, own)}) AS m ON {on}")
+        parts.append(f"SELECT r.__row, m.segment FROM r JOIN ({qualified(_keyed(keys, own))}) AS m ON {on}")
     return "SELECT DISTINCT __row, segment FROM (" + " UNION ALL ".join(parts) + ")"
 
 

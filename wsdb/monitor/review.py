@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdb.core.sqltext import ident, idents, literal, literals
+from wsdb.core.sqltext import ident, idents, literal, literals, stored
 from wsdb.monitor.labelled import Labelled
 
 STRATEGIES = ("entropy", "disagreement", "uncovered", "random", "balanced")
@@ -18,7 +18,7 @@ def gaps_body(rows: Labelled) -> str:
     by = "CAST(COLUMNS(lambda c: lower(c) = lower(@of_by@)) AS VARCHAR) AS __group"
     return (
         'SELECT __group AS "group", count(*) AS n, count(__gap) AS uncovered, count(__gap) / count(*) AS share '
-        f"FROM (SELECT {keys}, {by} FROM {rows.task.relation}) LEFT JOIN ({gaps}) USING ({keys}) "
+        f"FROM (SELECT {keys}, {by} {rows.relation}) LEFT JOIN ({gaps}) USING ({keys}) "
         "GROUP BY __group ORDER BY uncovered DESC, n DESC, __group NULLS LAST"
     )
 
@@ -98,7 +98,7 @@ def prediction_issues_body(rows: Labelled) -> str:
     keys, probs = idents(task.keys), ident(f"predicted_{task.name}_probs")
     given = (
         f"SELECT {idents(task.keys, 'l.')}, l.label AS given, l.label, p.{probs} AS probs "
-        f"FROM wsdb.{ident('labels_' + task.name)} AS l JOIN query_table(@of_predictions@) AS p USING ({keys}) "
+        f"FROM {stored('labels_' + task.name)} AS l JOIN query_table(@of_predictions@) AS p USING ({keys}) "
         f"JOIN {rows.matrix} AS m USING ({keys}) WHERE l.covered AND m.__gold IS NULL"
     )
     return (

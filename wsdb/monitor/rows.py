@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wsdb.core.sqltext import ident, idents, literal, literals
+from wsdb.core.sqltext import ident, idents, literal, literals, stored
 from wsdb.core.task import Task
 
 
@@ -32,10 +32,10 @@ def matrix_select(task: Task, columns: Sequence[str], storage: str = "wide") -> 
 
 def matrix_macro(task: Task) -> str:
     """Return the body of the macro that gives the label matrix of one split, or of all rows for NULL."""
-    matrix, rows = ident(f"label_matrix_{task.name}"), ident(f"rows_{task.name}")
+    matrix, rows = stored(f"label_matrix_{task.name}"), stored(f"rows_{task.name}")
     return (
-        f"SELECT m.* FROM wsdb.{matrix} AS m WHERE @of_split@ IS NULL OR "
-        f"EXISTS (FROM wsdb.{rows} AS r WHERE r.split = @of_split@ AND {same_key(task, 'm', 'r')})"
+        f"SELECT m.* FROM {matrix} AS m WHERE @of_split@ IS NULL OR "
+        f"EXISTS (FROM {rows} AS r WHERE r.split = @of_split@ AND {same_key(task, 'm', 'r')})"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wsdb.core.sqltext import ident, idents, literal, literals
+from wsdb.core.sqltext import ident, idents, literal, literals, stored
 from wsdb.core.task import Task
 
 LEAST = 1e-15
@@ -59,7 +59,7 @@ def _of(item: ScoredTask) -> str:
     label, prob, probs = (f"p.{ident(f'predicted_{task.name}{part}')}" for part in ("", "_prob", "_probs"))
     if task.kind == "select":
         return _select(item, label, prob, probs)
-    rows = f"wsdb.{ident('rows_' + task.name)}"
+    rows = stored("rows_" + task.name)
     if not item.elements:
         source, place, at = f"p LEFT JOIN {rows} AS r ON {_same(task.keys, 'p')}", "0", "p"
     else:
@@ -128,7 +128,7 @@ def _select(item: ScoredTask, label: str, prob: str, probs: str) -> str:
     pos, keys = ident(task.keys[-1]), idents(item.row_keys)
     gold = (
         f"SELECT {keys}, min({pos}) FILTER (WHERE gold = 'yes') AS chosen, count(gold) > 0 AS known, "
-        f"any_value(split) AS split FROM wsdb.{ident('rows_' + task.name)} GROUP BY {keys}"
+        f"any_value(split) AS split FROM {stored('rows_' + task.name)} GROUP BY {keys}"
     )
     own = f"coalesce({probs}[r.chosen], 0)"
     brier = f"list_sum(list_transform({probs}, lambda x: x * x)) - 2 * {own} + 1"

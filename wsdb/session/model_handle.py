@@ -89,11 +89,11 @@ class Model:
         The labels of each task, in the order of its probabilities.
     """
 
-    def __init__(self, query: Callable[[str], Any], stored: StoredVersion, spec: ModelSpec) -> None:
+    def __init__(self, query: Callable[[str], Any], stored: StoredVersion, spec: ModelSpec, source: str) -> None:
         self.name, self.version, self.spec = stored.name, stored.version, spec
         self.manifest: dict[str, Any] = dict(stored.manifest)
         self.labels = {task["name"]: tuple(task["labels"]) for task in stored.manifest["tasks"]}
-        self._stored, self._query = stored, query
+        self._stored, self._query, self._source = stored, query, source
         self._module: Any = None
 
     @property
@@ -131,7 +131,7 @@ class Model:
         ModelError
             WS502 where the relation does not have what the model reads.
         """
-        source = relation or self.spec.source
+        source = relation or self._source
         more = f", by => {literal(by)}" if by is not None else ""
         return self._query(f"FROM evaluate({literal(f'{self.name}@{self.version}')}, {source}{more})")
 

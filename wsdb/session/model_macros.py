@@ -16,6 +16,7 @@ import json
 from collections.abc import Sequence
 
 from wsdb.catalog.snapshot import CatalogSnapshot
+from wsdb.core.sqltext import AT
 from wsdb.core.task import Task
 from wsdb.labelmodel.spans import tag_set
 from wsdb.monitor.scored import ScoredTask, scored_select
@@ -91,7 +92,7 @@ def _store(rooms: Rooms, name: str, key: str, features: Sequence[str], answers: 
     model = snapshot.find("model", key.rpartition("@")[0])
     reach = segments.reach(snapshot, tasks, snapshot.model(model.name).source if model is not None else None)
     segments.store_reaches(rooms, snapshot, [reach])
-    members = f"""'FROM wsdb."' || @kind@ || '{segments.members_name("", reach)}"()'"""
+    members = f"""'FROM {AT}wsdb."' || @kind@ || '{segments.members_name("", reach)}"(home := ''{AT}'')'"""
     macro(rooms, f"segments_{name}", ("kind",), f"FROM query({members})")
 
 

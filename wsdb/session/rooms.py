@@ -84,13 +84,14 @@ class Rooms:
 def create_functions(engine: Engine, *, persisted: bool) -> None:
     """Make the table functions: in schema wsdb of the file, or as TEMP macros of the engine's connection."""
     from wsdb.core.resources import read_sql
-    from wsdb.core.sqltext import ident
+    from wsdb.core.sqltext import ident, literal
     from wsdb.monitor.bodies import expand
     from wsdb.monitor.reports import BODIES
 
     home = "wsdb" if persisted else f"{ident(engine.database)}.wsdb"
     text = read_sql("functions.sql").replace("@macro@", "MACRO" if persisted else "TEMP MACRO")
-    text = text.replace("@here@", "wsdb." if persisted else "").replace("@home@", home)
+    at = f"home := {literal(home.removesuffix('wsdb'))}".replace("'", "''")  # inside of a string
+    text = text.replace("@here@", "wsdb." if persisted else "").replace("@home@", home).replace("@at@", at)
     for statement in expand(text, home, BODIES).split(";\n"):
         if "CREATE OR REPLACE" in statement:
             engine.run(statement)

@@ -29,7 +29,7 @@ from wsdb.session.define import MADE, define
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_constraint import store_combinations
 from wsdb.session.run_matrix import store_summary
-from wsdb.session.stored import view
+from wsdb.session.stored import rows_view
 
 
 def create_task(stmt: CreateTask, rooms: Rooms) -> None:
@@ -50,7 +50,7 @@ def create_task(stmt: CreateTask, rooms: Rooms) -> None:
     def then(done: str) -> None:
         if done not in MADE:
             return
-        view(rooms, f"rows_{spec.name}", rows_select(resolved))
+        rows_view(rooms, resolved)
         after = rooms.catalog.definitions()
         for lf in after.lfs(spec.name) if changed else []:  # what voted before must still be able to
             rooms.engine.check_lf(lf, resolved, stmt, after.primitives())

@@ -10,7 +10,6 @@ from wsdb.core.embedding import Embedding
 from wsdb.core.errors import CatalogError
 from wsdb.core.lf import Expression, LabelingFunction, Select, VoteTogether, VoteWhen
 from wsdb.core.payload import Payload, Primitive, primitives_of
-from wsdb.core.rowsql import rows_select
 from wsdb.core.slice import Slice
 from wsdb.core.source import Source
 from wsdb.core.specs import ModelSpec
@@ -23,7 +22,7 @@ from wsdb.session.more_rows import augmented
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_matrix import store_summary
 from wsdb.session.segments import store_members
-from wsdb.session.stored import view
+from wsdb.session.stored import rows_view
 
 TASK_VIEWS = ("rows", "label_matrix", "label_votes", "labels", "training")
 TASK_MACROS = ("label_matrix_rows", "label_spans", "lf_summary", *run_stats.MACROS)
@@ -190,7 +189,7 @@ def rename_stored(rooms: Rooms, entry: Entry, new_name: str) -> None:
     snapshot = rooms.catalog.definitions()
     for other in snapshot.entries.values() if isinstance(entry.spec, Payload) else ():
         if isinstance(other.spec, Task) and (other.spec.payload or "").lower() == new_name.lower():
-            view(rooms, f"rows_{other.name}", rows_select(snapshot.task(other.name)))
+            rows_view(rooms, snapshot.task(other.name))
 
 
 def comment_on(stmt: CommentOn, rooms: Rooms) -> None:

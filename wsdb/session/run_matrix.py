@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from wsdb.catalog.fingerprint import digest
 from wsdb.catalog.snapshot import CatalogSnapshot, StoredColumn, StoredMatrix
-from wsdb.core.rowsql import rows_select
 from wsdb.core.task import Task
 from wsdb.monitor.lf_report import summary_macro
 from wsdb.monitor.rows import matrix_macro, matrix_select, votes_select
 from wsdb.planner.steps import Fuse, LabelMatrix, Match, Reuse, Scatter, walk
 from wsdb.session.rooms import Rooms
-from wsdb.session.stored import macro, view
+from wsdb.session.stored import macro, rows_text, view
 
 
 def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
@@ -21,7 +20,7 @@ def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
     for text in done.notices:
         rooms.notice(text)
     snapshot = rooms.catalog.snapshot()
-    before, views = snapshot.matrices.get(task.name.lower()), matrix_views(snapshot, task, step)
+    before, views = snapshot.matrices.get(task.name.lower()), matrix_views(rooms, snapshot, task, step)
     views_hash = digest(*views.values())
     stored = StoredMatrix(
         rows.n_rows,
@@ -60,14 +59,14 @@ def said(step: LabelMatrix) -> str:
     return text
 
 
-def matrix_views(snapshot: CatalogSnapshot, task: Task, step: LabelMatrix) -> dict[str, str]:
+def matrix_views(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, step: LabelMatrix) -> dict[str, str]:
     """Return the views that show a label matrix: name -> SELECT."""
     names = [column.name for column in step.columns]
     versions = {entry.name.lower(): entry.version for entry in snapshot.entries.values()}
     places = [(column.name, column.lf.name, column.source) for column in step.columns]
     return {
         # `task` is coded, and has no gold where it is a bitvector.
-        f"rows_{task.name}": rows_select(snapshot.task(task.name)),
+        f"rows_{task.name}": rows_text(rooms, snapshot.task(task.name)),
         f"label_matrix_{task.name}": matrix_select(task, names, step.storage),
         f"label_votes_{task.name}": votes_select(task, places, versions, step.storage),
     }

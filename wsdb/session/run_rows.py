@@ -48,13 +48,14 @@ def view_rows(rooms: Rooms, spec: Slice | Source) -> None:
     """Write the view of a slice, tag or source."""
     if isinstance(spec, Slice):
         columns = rooms.engine.describe(spec.sql, None, spec.name) if spec.is_query else []
-        view(rooms, spec.stored, members_select(spec, tuple(name for name, _ in columns)))
+        select = members_select(spec, tuple(name for name, _ in columns))
+        view(rooms, spec.stored, rooms.engine.qualified(select))
         return
     given = rooms.engine.describe(spec.sql, None, spec.name)
     columns = rooms.engine.columns(spec.relation)
     labels = label_columns(rooms.catalog.definitions(), spec, given, columns)
     select = source_select(spec, [name for name, _ in given], columns, [(task.name, kind) for task, kind in labels])
-    view(rooms, spec.stored, select)
+    view(rooms, spec.stored, rooms.engine.qualified(select))
 
 
 def checked_group(stmt: CreateSlice | CreateTag, rooms: Rooms, snapshot: CatalogSnapshot) -> Slice:

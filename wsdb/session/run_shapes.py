@@ -17,7 +17,7 @@ from wsdb.core.graph import TaskGraph, vectors
 from wsdb.core.matrix import ABSTAIN, KeyedVotes
 from wsdb.core.payload import POS
 from wsdb.core.specs import LabelModelSpec
-from wsdb.core.sqltext import ident, idents, literals
+from wsdb.core.sqltext import ident, idents, literals, stored
 from wsdb.core.task import Task
 from wsdb.labelmodel.joint import fit_joint, joint_posterior
 from wsdb.labelmodel.joint_graph import MAX_VECTORS, Component, Constraint, JointGraph, JointTask, feasible_vectors
@@ -153,12 +153,12 @@ def _agree(keyed: KeyedVotes, labels: np.ndarray, k: int) -> np.ndarray:
 
 def store_row_views(rooms: Rooms, task: Task) -> None:
     """Write the views of labels and training labels over the stored labels."""
-    stored, names = f"wsdb.{ident('posterior_' + task.name)}", literals(task.labels)
+    posterior, names = f"wsdb.{ident('posterior_' + task.name)}", literals(task.labels)
     view(
         rooms,
         f"labels_{task.name}",
         f"SELECT {idents(task.keys)}, label, prob, map([{names}], probs) AS probs, n_votes, n_conflicts, covered "
-        f"FROM {stored}",
+        f"FROM {posterior}",
     )
     # Where a task may not apply, the probabilities of its labels sum to less than 1; it is trained on where it does.
     # Those of a bitvector are about one label each; without a vote nothing is known of it, where others are voted on.
@@ -169,7 +169,7 @@ def store_row_views(rooms: Rooms, task: Task) -> None:
         rooms,
         f"training_{task.name}",
         f"SELECT {idents(task.keys, 'l.')}, {probs} AS probs, l.covered AND l.label IS NOT NULL AS covered, r.split "
-        f"FROM {stored} AS l JOIN wsdb.{ident('rows_' + task.name)} AS r USING ({idents(task.keys)})",
+        f"FROM {posterior} AS l JOIN wsdb.{ident('rows_' + task.name)} AS r USING ({idents(task.keys)})",
     )
     store_spans(rooms, task)
 
@@ -178,7 +178,7 @@ def store_spans(rooms: Rooms, task: Task) -> None:
     """Write the macro that shows the labels of a task as spans, where they are those of spans."""
     if has_spans(task):
         keys = task.keys[:-1]
-        spans = label_spans_sql(f"wsdb.{ident('labels_' + task.name)}", keys)
+        spans = label_spans_sql(stored("labels_" + task.name), keys)
         select = f'SELECT {idents(keys)}, "start" AS start_pos, "end" AS end_pos, type, prob FROM ({spans})'
         macro(rooms, f"label_spans_{task.name}", (), f"{select} ORDER BY ALL")
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from wsdb.core.sqltext import ident, literal
+from wsdb.core.sqltext import AT, ident, literal, stored
 from wsdb.core.task import Task
 from wsdb.labelmodel.fitted import Fit
 from wsdb.labelmodel.score import ScoreForm
@@ -66,17 +66,18 @@ def store(
     write(rooms, task, "vote_shares", share_rows(counted))
     if storage == "wide":
         rooms.engine.keep_changes(counted.pack)
+    facts = (n_rows, tuple(columns), storage, rooms.engine.qualified(f"FROM {task.relation}", AT))
     if fitted is None:
         for table in ("lf_dependencies", "label_scores", "label_bias", "label_confusion"):
             forget(rooms, task, table)
-        labelled = Labelled(task, n_rows, tuple(columns), storage, _stored_labels(task))
+        labelled = Labelled(task, *facts, _stored_labels(task))
     else:
         copied = copies(pairs, np.bincount(counts.source, weights=counts.n, minlength=len(columns)))
         write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
         write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
         write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
         write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
-        labelled = Labelled(task, n_rows, tuple(columns), storage, _labeller(task, columns, storage, fitted.form))
+        labelled = Labelled(task, *facts, _labeller(task, columns, storage, fitted.form))
     for name, (parameters, body) in BODIES.items():
         written = stored_body if fitted is None and name == "explain_row" else body
         macro(rooms, f"{name}_{task.name}", parameters, written(labelled))
@@ -95,7 +96,7 @@ def _stored_labels(task: Task) -> Callable[[str, Sequence[str]], str]:
         kept = ", ".join(f"__kept.{name}" for name in keep)
         return (
             f"SELECT {kept}, l.* EXCLUDE ({', '.join(keys)}) FROM ({query}) AS __kept "
-            f"JOIN wsdb.{ident('labels_' + task.name)} AS l USING ({', '.join(keys)})"
+            f"JOIN {stored('labels_' + task.name)} AS l USING ({', '.join(keys)})"
         )
 
     return select
@@ -109,12 +110,12 @@ def _labeller(task: Task, columns: Sequence[str], storage: str, form: ScoreForm)
         return labels_select(form, relation=f"({query})", keys=keep, columns=names, labels=task.labels)
 
     def sparse(query: str, keep: Sequence[str]) -> str:
-        votes = f"wsdb.{ident('votes_' + task.name)}"
+        votes = stored("votes_" + task.name)
         labels = labels_select_sparse(
             form,
             votes=f"(SELECT * FROM {votes} WHERE __id IN (SELECT __id FROM ({query})))",
             rows=f"(SELECT __id FROM ({query}))",
-            scores=f"wsdb.{ident('scores_labels_' + task.name)}",
+            scores=stored("scores_labels_" + task.name),
             keys=["__id"],
             labels=task.labels,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.specs import ModelSpec
-from wsdb.core.sqltext import bare, ident
+from wsdb.core.sqltext import AT, bare, ident
 from wsdb.core.task import Task
 from wsdb.monitor.bodies import MEMBERS
 from wsdb.monitor.members import Group, members_select
@@ -76,9 +77,10 @@ def store_members(rooms: Rooms) -> None:
 
 def store_reaches(rooms: Rooms, snapshot: CatalogSnapshot, found: Iterable[Reach]) -> None:
     """Write the macros that give the members within each reach: one each for slices, tags and sources."""
+    qualified = partial(rooms.engine.qualified, before=AT)
     for one in found:
         for kind in MEMBERS:
-            macro(rooms, members_name(kind, one), (), members_select(groups(snapshot, kind, one)))
+            macro(rooms, members_name(kind, one), (), members_select(groups(snapshot, kind, one), qualified))
 
 
 def members_name(kind: str, found: Reach) -> str:

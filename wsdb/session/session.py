@@ -13,6 +13,7 @@ from typing import Any
 from wsdb.catalog.catalog import Catalog
 from wsdb.core.errors import WsdbError
 from wsdb.core.progress import Progress
+from wsdb.core.sqltext import ident
 from wsdb.engine.connect import open_database
 from wsdb.engine.duckdb import DuckDBEngine
 from wsdb.parser.script import Piece, has_ours, split
@@ -228,8 +229,11 @@ class Session:
         CatalogError
             WS201 where there is no such model, WS207 where it has no such version.
         """
-        snapshot = self._rooms.catalog.snapshot()
-        return Model(self.sql, stored_version(self._rooms, name, snapshot), snapshot.model(name.partition("@")[0]))
+        engine, snapshot = self._rooms.engine, self._rooms.catalog.snapshot()
+        stored, spec = stored_version(self._rooms, name, snapshot), snapshot.model(name.partition("@")[0])
+        with engine.at_home():  # from where the model's relation is found, wherever USE points later
+            source = engine.qualified(f"FROM {spec.source}", f"{ident(engine.database)}.").removeprefix("FROM ")
+        return Model(self.sql, stored, spec, source)
 
     def cursor(self) -> Session:
         """Return a session on a new connection to the same database, for another thread."""
