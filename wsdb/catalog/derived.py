@@ -26,11 +26,10 @@ class DerivedState(Tables):
         (now,) = self._rows("SELECT now()::TIMESTAMP")[0]
         self._insert("embedding_files", [(name, n_tokens, dims, content_hash, now)])
 
-    def rename_embedding(self, name: str, new_name: str) -> None:
-        """Give the record of an embedding's file its new name."""
-        self._con.execute(
-            f"UPDATE {self.table('embedding_files')} SET name = ? WHERE lower(name) = ?", [new_name, name.lower()]
-        )
+    def rename_record(self, kind: str, name: str, new_name: str) -> None:
+        """Give the record of an embedding's file or of a primitive's run its new name."""
+        table = self.table({"embedding": "embedding_files", "primitive": "primitive_runs"}[kind])
+        self._con.execute(f"UPDATE {table} SET name = ? WHERE lower(name) = ?", [new_name, name.lower()])
 
     def _matrices(self) -> list[tuple[Any, ...]]:
         rows = self._rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry
@@ -12,7 +13,6 @@ from wsdb.core.lf import Expression, LabelingFunction, Select, VoteTogether, Vot
 from wsdb.core.payload import Payload, Primitive, primitives_of
 from wsdb.core.slice import Slice
 from wsdb.core.source import Source
-from wsdb.core.specs import ModelSpec
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
 from wsdb.parser.statements import Alter, CommentOn, Drop, SetOption
@@ -21,7 +21,7 @@ from wsdb.session import model_macros, run_labels, run_objects, run_rows, run_st
 from wsdb.session.more_rows import augmented
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_matrix import store_summary
-from wsdb.session.segments import store_members
+from wsdb.session.segments import drop_unread_members, store_members
 from wsdb.session.stored import rows_view
 
 TASK_VIEWS = ("rows", "label_matrix", "label_votes", "labels", "training")
@@ -93,6 +93,7 @@ def drop(stmt: Drop, rooms: Rooms) -> None:
 
     def work() -> None:
         touched: set[str] = set()
+        served = _tasks_of(rooms, [entry.name for entry in doomed if entry.kind == "model"])
         for entry in doomed:
             rooms.catalog.drop(entry.kind, entry.name)
             if entry.kind == "task":
@@ -115,11 +116,23 @@ def drop(stmt: Drop, rooms: Rooms) -> None:
             if entry.kind == "model":
                 model_macros.drop(rooms, entry.name)
                 rooms.engine.run(f"DROP VIEW IF EXISTS {rooms.engine.table(augmented(entry.name))}")
-                for name, _ in entry.spec.tasks if isinstance(entry.spec, ModelSpec) else ():
-                    if snapshot.find("task", name) is not None:
-                        model_macros.serve_again(rooms, snapshot.task(name), snapshot)
+        for task in snapshot.tasks():
+            if task.name.lower() in served:
+                model_macros.serve_again(rooms, task, snapshot)
+        if any(entry.kind in ("model", "task") for entry in doomed):
+            drop_unread_members(rooms)
 
     run_labels.transact(rooms, work)
+
+
+def _tasks_of(rooms: Rooms, models: Sequence[str]) -> set[str]:
+    """Return the tasks, in lower case, that any version of some models has."""
+    rows = rooms.engine.rows(
+        f"SELECT DISTINCT lower(unnest(tasks)) FROM {rooms.engine.table('model_versions')} "
+        "WHERE list_contains(?, lower(model))",
+        [[name.lower() for name in models]],
+    )
+    return {name for (name,) in rows}
 
 
 def drop_task_state(rooms: Rooms, name: str) -> None:
@@ -177,8 +190,8 @@ def rename_stored(rooms: Rooms, entry: Entry, new_name: str) -> None:
         if old.lower() != new.lower():
             rooms.engine.run(f"CREATE TABLE {new} AS FROM {old}")
             drop_stored(rooms, spec)
-    if isinstance(spec, Embedding):
-        rooms.catalog.rename_embedding(spec.name, new_name)
+    if isinstance(spec, Embedding | Primitive):
+        rooms.catalog.rename_record(entry.kind, spec.name, new_name)
     if not isinstance(entry.spec, Payload | Primitive):
         return
     if isinstance(entry.spec, Primitive):

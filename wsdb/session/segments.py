@@ -83,6 +83,19 @@ def store_reaches(rooms: Rooms, snapshot: CatalogSnapshot, found: Iterable[Reach
             macro(rooms, members_name(kind, one), (), members_select(groups(snapshot, kind, one), qualified))
 
 
+def drop_unread_members(rooms: Rooms) -> None:
+    """Remove the macros that give members which no model's macros call: after a model has gone."""
+    own = "SELECT function_name AS name, macro_definition AS body FROM duckdb_functions() WHERE schema_name = 'wsdb' "
+    found = rooms.engine.rows(
+        f"WITH f AS ({own} AND database_name = ?), m AS (SELECT name, regexp_extract(name, ?, 1) AS mark FROM f) "
+        "SELECT name FROM m WHERE mark <> '' AND NOT EXISTS "
+        "(FROM f WHERE starts_with(f.name, 'segments_') AND contains(f.body, '_members_' || m.mark))",
+        [rooms.engine.database, f"^(?:{'|'.join(MEMBERS)})_members_([0-9a-f]{{12}})$"],
+    )
+    for (name,) in found:
+        rooms.engine.run(f"DROP MACRO TABLE {rooms.engine.table(name)}")
+
+
 def members_name(kind: str, found: Reach) -> str:
     """Return the name of a macro that gives members."""
     return f"{kind}_members_{found.mark}"
