@@ -192,6 +192,13 @@ FROM query(@body:explain_predict@);
 CREATE OR REPLACE @macro@ @here@slices(model, tbl) AS TABLE
 FROM query(@body:slices@);
 
+-- The constraints and the rules of task graphs between the tasks of a model, as they were when it was trained: on how
+-- many of the n rows of tbl the tasks' own answers break the rule (before), and the answers that predict gives (after),
+-- which are decoded together: after is 0 unless the model was trained WITH (decode = 'none'). examples has the keys of up
+-- to three rows that break it before. A row whose elements are labeled breaks a rule where one of them does.
+CREATE OR REPLACE @macro@ @here@constraint_violations(model, tbl) AS TABLE
+FROM query(@body:constraint_violations@);
+
 -- The versions of a model, newest first.
 CREATE OR REPLACE @macro@ @here@model_versions(model) AS TABLE
 FROM query(format('SELECT v.version, v.tasks, v.features, list_sort((SELECT list(s.task) FROM @home@.serving s '

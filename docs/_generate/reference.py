@@ -167,6 +167,7 @@ FUNCTION_EXAMPLES = {
     "error_attribution": ("error_attribution('detector', comments)",),
     "explain_predict": ("explain_predict('detector', comments, top_k := 3)",),
     "slices": ("slices('detector', comments)",),
+    "constraint_violations": ("constraint_violations('both', comments)",),
     "model_versions": ("model_versions('detector')",),
     "training_info": ("training_info('detector')",),
     "feature_info": ("feature_info('detector')",),

@@ -60,7 +60,8 @@ CALLS = (
     "confusion_matrix('filter', {mails}, slice => 'some', tag => 'late')", "roc_curve('filter', {mails})",
     "pr_curve('filter', {mails}, slice => 'listed')", "calibration('filter', {mails}, tag => 'late')",
     "compare('filter@1', 'filter', {mails}, by => 'slice')", "error_attribution('filter', {mails})",
-    "explain_predict('filter', {mails}, top_k := 3)", "slices('filter', {mails})", "model_versions('filter')",
+    "explain_predict('filter', {mails}, top_k := 3)", "slices('filter', {mails})",
+    "constraint_violations('filter', {mails})", "model_versions('filter')",
     "training_info('filter')", "feature_info('filter')", "trials('filter')", "learning_curve('filter')",
     "task_transfer('filter')", "lineage('filter')", "wsdb_objects()",
 )  # fmt: skip

@@ -198,7 +198,7 @@ def decode(component: Component, answers: Mapping[str, Answer]) -> dict[str, Ans
         stands with tasks on rows
     """
     own = [answers[name] for name in component.tasks]
-    states = np.stack([_own_state(answer) for answer in own], axis=1)  # [n, t]
+    states = np.stack([state_of(answer) for answer in own], axis=1)  # [n, t]
     changed = np.array([row.tobytes() not in component.known for row in states], dtype=bool)
     at = np.flatnonzero(changed)
     step = max(CHUNK // max(len(component.vectors), 1), 1)
@@ -220,7 +220,7 @@ def _bits(states: np.ndarray, k: int) -> np.ndarray:
     return found
 
 
-def _own_state(answer: Answer) -> np.ndarray:
+def state_of(answer: Answer) -> np.ndarray:
     """Return the state that the task's own answer is: int64 array of shape (n,), or (E,) for a task on elements."""
     k = len(answer.labels)
     if answer.kind == "bitvector":

@@ -1,4 +1,4 @@
-"""explain_predict, slices, feature_info and trials: what a model looks at, and how it came about."""
+"""explain_predict, slices, constraint_violations, feature_info and trials: what a model looks at, how it came about."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from wsdb.monitor.bodies import ROWS
 
 EXPLAIN = "wsdb_explain_needs_a_python_session_with_wsdb_attached"
 SEEN = "wsdb_slices_needs_a_python_session_with_wsdb_attached"
+RULES = "wsdb_rules_need_a_python_session_with_wsdb_attached"
 """The scalar functions of `wsdb.serve.explainer`."""
+SHOWN = 3
+"""Keys that constraint_violations shows of each rule."""
 INPUT = f"WITH {ROWS}, p AS MATERIALIZED (FROM @inputs@('r'))"
 
 
@@ -33,6 +36,19 @@ def slices_body() -> str:
         "SELECT p.__key AS key, n.slice, m.__row IS NOT NULL AS member, seen.s.prob AS p_member "
         "FROM p CROSS JOIN names AS n LEFT JOIN m ON m.__row = p.__row AND m.segment = n.slice "
         "LEFT JOIN seen ON seen.__row = p.__row AND seen.s.slice = n.slice ORDER BY p.__row, n.slice"
+    )
+
+
+def violations_body() -> str:
+    """Return the body of ``constraint_violations``."""
+    answers = f"SELECT __row, __key, unnest([{RULES}(__model, __input)]) AS answer FROM p"
+    rules = "SELECT __row, __key, unnest(answer) AS v, generate_subscripts(answer, 1) AS place FROM a"
+    return (
+        f"{INPUT}, a AS ({answers}), e AS ({rules}) SELECT any_value(v.kind) AS kind, any_value(v.name) AS name, "
+        "any_value(v.rule) AS rule, any_value(v.tasks) AS tasks, count(*) AS n, "
+        "count(*) FILTER (WHERE v.before) AS before, count(*) FILTER (WHERE v.after) AS after, "
+        f"coalesce(list(__key ORDER BY __row) FILTER (WHERE v.before), [])[1:{SHOWN}] AS examples "
+        "FROM e GROUP BY place ORDER BY place"
     )
 
 

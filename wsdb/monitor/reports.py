@@ -5,7 +5,7 @@ from __future__ import annotations
 from wsdb.monitor.compare import attribution_body, compare_body
 from wsdb.monitor.curves import calibration_body, confusion_body, pr_body, roc_body
 from wsdb.monitor.evaluate import evaluate_body
-from wsdb.monitor.explain_predict import explain_body, features_body, slices_body, trials_body
+from wsdb.monitor.explain_predict import explain_body, features_body, slices_body, trials_body, violations_body
 from wsdb.monitor.study import study_body
 
 BODIES = {
@@ -18,6 +18,7 @@ BODIES = {
     "error_attribution": attribution_body(),
     "explain_predict": explain_body(),
     "slices": slices_body(),
+    "constraint_violations": violations_body(),
     "feature_info": features_body(),
     "trials": trials_body(),
     "learning_curve": study_body("learning_curve"),

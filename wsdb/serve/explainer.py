@@ -13,6 +13,8 @@ EXPLAIN = "wsdb_explain_needs_a_python_session_with_wsdb_attached"
 EXPLAINED = "STRUCT(task VARCHAR, label VARCHAR, feature VARCHAR, attribution DOUBLE)[]"
 SEEN = "wsdb_slices_needs_a_python_session_with_wsdb_attached"
 SLICES = "STRUCT(slice VARCHAR, prob DOUBLE)[]"
+RULES = "wsdb_rules_need_a_python_session_with_wsdb_attached"
+BROKEN = "STRUCT(kind VARCHAR, name VARCHAR, rule VARCHAR, tasks VARCHAR[], before BOOLEAN, after BOOLEAN)[]"
 
 
 class Explainer:
@@ -25,7 +27,8 @@ class Explainer:
 
     def __init__(self, model: Callable[[str], Served]) -> None:
         self.model = model
-        self.explained, self.seen = self.explain, self.see  # DuckDB keeps no reference that outlives a connection
+        # DuckDB keeps no reference that outlives a connection.
+        self.explained, self.seen, self.checked = self.explain, self.see, self.check
 
     def explain(self, keys: pa.ChunkedArray, tasks: pa.ChunkedArray, tops: pa.ChunkedArray, rows: Any) -> pa.Array:
         """Return for each row a list of (task, label, feature, attribution), by task.
@@ -69,4 +72,23 @@ class Explainer:
         probs = predictor.slice_members(batch).tolist()
         return pa.array(
             [[{"slice": name, "prob": p} for name, p in zip(names, row, strict=True)] for row in probs], kind
+        )
+
+    def check(self, keys: pa.ChunkedArray, rows: Any) -> pa.Array:
+        """Return for each row a list of the model's rules, each with whether the row breaks it, before and after."""
+        texts = pa.string()
+        fields = {"kind": texts, "name": texts, "rule": texts, "tasks": pa.list_(texts)}
+        kind = pa.list_(pa.struct([*fields.items(), ("before", pa.bool_()), ("after", pa.bool_())]))
+        batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+        if len(batch) == 0:
+            return pa.array([], kind)
+        served = self.model(keys[0].as_py())
+        known = [{"kind": r.kind, "name": r.name, "rule": r.text, "tasks": list(r.tasks)} for r in served.rules]
+        before, after = (part.tolist() for part in served.violations(batch))
+        return pa.array(
+            [
+                [{**rule, "before": one, "after": two} for rule, one, two in zip(known, *row, strict=True)]
+                for row in zip(before, after, strict=True)
+            ],
+            kind,
         )

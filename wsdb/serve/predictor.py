@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from wsdb.core.errors import ModelError
 from wsdb.serve.answers import answer_type, to_arrow
-from wsdb.serve.explainer import EXPLAIN, EXPLAINED, SEEN, SLICES, Explainer
+from wsdb.serve.explainer import BROKEN, EXPLAIN, EXPLAINED, RULES, SEEN, SLICES, Explainer
 from wsdb.serve.macros import FUNCTION, RESULT
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def install(engine: Source) -> PredictFunction:
         _register(engine, FUNCTION, function.registered, RESULT)
         _register(engine, EXPLAIN, function.explainer.explained, EXPLAINED)
         _register(engine, SEEN, function.explainer.seen, SLICES)
+        _register(engine, RULES, function.explainer.checked, BROKEN)
         _register(engine, mark, _nothing, "VARCHAR")
     function.connections[engine.con] = (type(engine), engine.database)
     return function

@@ -20,7 +20,7 @@ LABEL_FUNCTIONS = (
 )  # fmt: skip
 MODEL_FUNCTIONS = (
     "predict", "evaluate", "confusion_matrix", "roc_curve", "pr_curve", "calibration", "compare", "error_attribution",
-    "explain_predict", "slices",
+    "explain_predict", "slices", "constraint_violations",
 )  # fmt: skip
 HISTORY_FUNCTIONS = ("model_versions", "training_info", "feature_info", "trials", "learning_curve", "task_transfer")
 STUDIES = ("learning_curve", "task_transfer")
@@ -46,6 +46,7 @@ PARAMETERS = {
     "error_attribution": ("model", "tbl"),
     "explain_predict": ("model", "tbl", "top_k", "task"),
     "slices": ("model", "tbl"),
+    "constraint_violations": ("model", "tbl"),
 }
 """Parameters by place, of the functions whose arguments are checked."""
 FUNCTIONS = MATRIX_FUNCTIONS + LABEL_FUNCTIONS + MODEL_FUNCTIONS + HISTORY_FUNCTIONS + OTHER_FUNCTIONS

@@ -14,7 +14,7 @@ from wsdb.session.calls import Call
 from wsdb.session.rooms import Rooms
 from wsdb.session.training_rows import on_elements
 
-GOLD_FREE = ("explain_predict", "slices")
+GOLD_FREE = ("explain_predict", "slices", "constraint_violations")
 """Reports that need no gold."""
 
 

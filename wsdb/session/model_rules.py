@@ -16,6 +16,7 @@ from wsdb.core.specs import ModelSpec
 from wsdb.core.sqltext import idents
 from wsdb.core.task import Task
 from wsdb.model.decode import NONE, SOME, Component, join
+from wsdb.model.rules import Rule, graph_rules
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_shapes import joint_graph
 
@@ -41,6 +42,23 @@ def components(
     found = [part for graph in snapshot.task_graphs() for part in _of_graph(graph, of)]
     found += [_of_constraint(rooms, one, of) for one in snapshot.constraints([task.name for task in tasks])]
     return join(found)
+
+
+def rules_apart(rooms: Rooms, spec: ModelSpec, tasks: Sequence[Task], snapshot: CatalogSnapshot) -> list[Rule]:
+    """Return the rules between a model's tasks one by one, with ``decode = 'none'`` too.
+
+    A constraint on which element a SELECT task picks is left out: what is predicted does not keep it.
+    """
+    of = {task.name.lower(): task for task in tasks}
+    names = {name: task.name for name, task in of.items()}
+    found = [rule for graph in snapshot.task_graphs() for rule in graph_rules(graph, names)]
+    for constraint in snapshot.constraints([task.name for task in tasks]):
+        try:
+            kept = _of_constraint(rooms, constraint, of)
+        except SpecError:
+            continue
+        found.append(Rule("constraint", constraint.name, constraint.check, kept.tasks, kept))
+    return found
 
 
 def _of_graph(graph: TaskGraph, of: dict[str, Task]) -> list[Component]:

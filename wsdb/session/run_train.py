@@ -21,7 +21,7 @@ from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Train
 from wsdb.serve.predictor import install
 from wsdb.session import model_macros
-from wsdb.session.model_rules import components
+from wsdb.session.model_rules import components, rules_apart
 from wsdb.session.more_rows import policy_for, rows_query
 from wsdb.session.rooms import Rooms
 from wsdb.session.training_rows import on_elements
@@ -94,7 +94,8 @@ def store(rooms: Rooms, step: Train, trained: Trained, seconds: float) -> int:
 
     spec, snapshot = step.spec, rooms.catalog.definitions()
     rules = components(rooms, spec, step.tasks, snapshot)
-    manifest = {**trained.manifest, "components": [part.to_dict() for part in rules]}
+    every = [rule.to_dict() for rule in rules_apart(rooms, spec, step.tasks, snapshot)]
+    manifest = {**trained.manifest, "components": [part.to_dict() for part in rules], "rules": every}
     columns = [name for name, _ in step.columns]
     version = rooms.catalog.put_model(
         spec.name,
