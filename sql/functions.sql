@@ -180,10 +180,13 @@ CREATE OR REPLACE @macro@ @here@error_attribution(model, tbl) AS TABLE
 FROM query(@body:error_attribution@);
 
 -- What speaks for the predicted label of each row, by task: the top_k features with the largest attributions (all of them
--- with top_k := NULL). The attributions of a row sum to the logit of its label minus that of a row of NULLs. A column's part
--- is its Shapley value over two orders of the columns, which is its exact contribution in a network without a hidden layer;
--- a text column's is shared among its words and n-grams, those that are hashed alike joined by |. Tasks on the elements of
--- a payload are left out.
+-- with top_k := NULL). The attributions of a label sum to its logit minus that of a row of NULLs. A column's part is its
+-- Shapley value over two orders of the columns, which is its exact contribution in a network without a hidden layer; a
+-- text column's is shared among its words and n-grams, those that are hashed alike joined by |. Of a BITVECTOR each label
+-- that applies is explained, or the likeliest one where none does. Of the tasks on a payload each element is, pos is its
+-- number: features are its own fields, of text the value and its letters, then the elements beside it (-1, +1), the others,
+-- other payloads and the columns of the row; the NULLs are as many as there are elements. Of a SELECT task the picked
+-- element is, its logit less the mean one of its row. Rules between tasks have no part: a task is explained on its own.
 CREATE OR REPLACE @macro@ @here@explain_predict(model, tbl, top_k := 5, task := NULL) AS TABLE
 FROM query(@body:explain_predict@);
 

@@ -385,15 +385,6 @@ EXAMPLES: dict[str, Example] = {
         "The state of an interrupted training run cannot be read or written in the folder given. The code is met by "
         "programs that call wsdb.model themselves."
     ),
-    "WS515": Example(
-        "explain_predict is asked for a task that labels the elements of a payload, not rows.",
-        "SELECT * FROM explain_predict('tagger', sentences, task => 'kind');",
-        before="CREATE TABLE sentences AS SELECT id, string_split(body, ' ') AS tokens FROM comments;"
-        "CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (tokens);"
-        "CREATE TASK kind ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('name', 'other');"
-        "CREATE LABELING FUNCTION long FOR TASK kind AS CASE WHEN length(value) > 5 THEN 'name' ELSE 'other' END;"
-        "CREATE MODEL tagger FOR TASK kind FROM sentences PAYLOADS (words) WITH (epochs = 1);",
-    ),
     "WS516": Example(
         "task_transfer is asked for a model with a single task.",
         "SELECT * FROM task_transfer('detector');",

@@ -165,7 +165,10 @@ FUNCTION_EXAMPLES = {
     "calibration": ("calibration('detector', comments)",),
     "compare": ("compare('detector@1', 'detector', comments)",),
     "error_attribution": ("error_attribution('detector', comments)",),
-    "explain_predict": ("explain_predict('detector', comments, top_k := 3)",),
+    "explain_predict": (
+        "explain_predict('detector', comments, top_k := 3)",
+        "explain_predict('both', comments, task := 'long')",
+    ),
     "slices": ("slices('detector', comments)",),
     "constraint_violations": ("constraint_violations('both', comments)",),
     "model_versions": ("model_versions('detector')",),

@@ -1,54 +1,53 @@
 """Attribution: what of a row speaks for the label that a network predicts.
 
-The attributions of a row sum to the logit of the label, z / T + b, minus the same logit of a row whose columns are all
-NULL. A column's part is its Shapley value over two orders: columns are given to the NULL row one after the other, first
-to last and last to first, and each gets the mean of what it adds. That is exact where columns add up, as in the wide
-path, and where no more than two of them act together. A text column's part is shared among its n-grams: each gets what
-it alone adds to the NULL row, which is its weight in the wide path; what is left, if anything, is the column's own.
+The attributions of a label sum to its logit, z / T + b, minus the same logit where all inputs are NULL. A part's share
+is its Shapley value over two orders: the parts are given to the NULL row one after the other, first to last and last to
+first, and each gets the mean of what it adds. That is exact where parts add up, as in the wide path, and where no more
+than two of them act together. A text column's share is divided among its n-grams: each gets what it alone adds to the
+NULL row, which is its weight in the wide path; what is left, if anything, is the column's own. What the parts of a row
+are, and those of an element of a payload, says `wsdb.model.players`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from wsdb.model.arrays import CATEGORIES, DENSE, TEXT, EncodedBatch, Ragged
+from wsdb.model.arrays import TEXT, EncodedBatch, Ragged
 from wsdb.model.columns import TextFit
+from wsdb.model.decode import decide
 from wsdb.model.encode import column_of
 from wsdb.model.grams import grams
-from wsdb.model.plan import ROW
+from wsdb.model.payload_arrays import PREFIX
+from wsdb.model.payload_columns import elements_of
+from wsdb.model.players import AFTER, BEFORE, OWN, Player, given, players
 from wsdb.model.predictor import Predictor
 
-Logits = Callable[[EncodedBatch], np.ndarray]
-LEAST = 1e-9
-"""An attribution of no more than this is none."""
-REST = 1e-5
-"""What a text column has beyond its n-grams is shown from here on; less is rounding."""
+Logits = Callable[[EncodedBatch, np.ndarray], np.ndarray]
+"""From rows, and which target each is about, to the logit of the target's label: float64 (n,)."""
+LEAST = 1e-5
+"""An attribution of no more than this is none, but rounding."""
 ENTRIES = 4_096
 """Text entries looked at together."""
+ELEMENTS = 65_536
+"""Elements looked at together; a row stands there once for each of its elements that is explained."""
+SHOWN = 40
+"""Letters of an element's value that its name shows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
-    """A column, or a payload, and where it is among the arrays.
+class Targets:
+    """The t labels that are explained: row int64 (t,), code int64 (t,), and at int64 (t,), the element's place from 0.
 
-    Attributes
-    ----------
-    feature : place among the features; None for a payload
-    slots : first and last + 1 of its text slots
-    categories, dense : the columns it makes
-    nulls : the category slots that stand for NULL
+    `at` is None of a task on rows.
     """
 
-    name: str
-    feature: int | None
-    slots: tuple[int, int] = (0, 0)
-    categories: tuple[int, ...] = ()
-    dense: tuple[int, ...] = ()
-    nulls: tuple[int, ...] = ()
+    row: np.ndarray
+    code: np.ndarray
+    at: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +61,19 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Attributions:
-    """What speaks for one task's predicted label.
+    """What speaks for the predicted labels of one task.
 
     Attributes
     ----------
-    labels : of each of the n rows, the label
-    logits, bias : float64 (n,), the label's logit for the row and for the row of NULLs
-    rows : of each row (feature, attribution), the largest in size first
+    row : int64 (t,), the row of each label, ascending
+    pos : the number of its element from 1, or None of a task on rows
+    labels : the t labels
+    logits, bias : float64 (t,), the label's logit, and the one where all inputs are NULL
+    rows : of each label (feature, attribution), the largest in size first
     """
 
+    row: np.ndarray
+    pos: np.ndarray | None
     labels: list[str]
     logits: np.ndarray
     bias: np.ndarray
@@ -78,101 +81,149 @@ class Attributions:
 
 
 def attribute(
-    predictor: Predictor, batch: pa.RecordBatch | pa.StructArray, task: str, top_k: int | None = None
+    predictor: Predictor,
+    batch: pa.RecordBatch | pa.StructArray,
+    task: str,
+    top_k: int | None = None,
+    threshold: float | Sequence[float] | None = None,
 ) -> Attributions:
-    """Return the attributions of the most probable label of every row.
+    """Return the attributions of the labels that a task predicts on its own: of each row, or of each element.
+
+    Of a bitvector these are the labels that apply, or the most probable one where none does; of a select task ``yes``
+    of the element that is picked, its logit less the mean of those of the row's elements.
 
     Parameters
     ----------
     batch : n rows, as for `Predictor.predict`
-    task : one that labels rows, not the elements of a payload; see `explained`
-    top_k : how many of each row; None for all
+    top_k : how many of each label; None for all
+    threshold : of the task, as in `wsdb.model.decode.decide`
     """
-    encoded = predictor.encode(batch)
     at = predictor.tasks.index(task)
-    scale, offsets = predictor.temperatures[at], predictor.offsets[at]
+    encoded, payload = predictor.encode(batch), predictor.plan.heads[at].payload or None
+    if PREFIX + (payload or "") not in encoded.ragged:  # a singleton: the row
+        payload = None
+    every = _targets(predictor, batch, task, payload, threshold)
+    sizes = np.ones(len(every.row)) if payload is None else np.diff(encoded.ragged[PREFIX + payload].indptr)[every.row]
+    found = Attributions(every.row, None if every.at is None else every.at + 1, [], np.zeros(0), np.zeros(0), [])
+    found.labels.extend(predictor.labels[at][code] for code in every.code.tolist())
+    logits, bias = np.zeros(len(every.row)), np.zeros(len(every.row))
+    block = ((np.cumsum(sizes) - sizes) // ELEMENTS).astype(np.int64)
+    for number in np.unique(block):
+        of = np.flatnonzero(block == number)
+        own = Targets(every.row[of], every.code[of], None if every.at is None else every.at[of])
+        logits[of], bias[of], rows = _explained(predictor, batch, encoded, at, payload, own)
+        found.rows.extend(sorted(row, key=lambda item: (-abs(item[1]), item[0]))[:top_k] for row in rows)
+    return replace(found, logits=logits, bias=bias)
 
-    def logits(rows: EncodedBatch) -> np.ndarray:
-        return np.asarray(predictor.scores(rows)[at]) / scale + offsets  # [n, k]
 
-    everyone = players(predictor, encoded)
-    full = logits(encoded)
-    best, n = full.argmax(axis=1), np.arange(len(full))
-    empty = given(encoded, everyone, frozenset())
-    bias = logits(empty)[n, best]
-    parts = np.zeros((len(everyone), len(full)))
+def _explained(
+    predictor: Predictor,
+    batch: pa.RecordBatch | pa.StructArray,
+    encoded: EncodedBatch,
+    at: int,
+    payload: str | None,
+    targets: Targets,
+) -> tuple[np.ndarray, np.ndarray, list[list[tuple[str, float]]]]:
+    """Return the logits of targets, those where all is NULL, and what each part is called and adds."""
+    everyone = players(predictor, encoded, payload)
+    copies = encoded.take(targets.row)
+
+    def value(rows: EncodedBatch, of: np.ndarray) -> np.ndarray:
+        scores = np.asarray(predictor.scores(rows)[at]) / predictor.temperatures[at] + predictor.offsets[at]
+        place = np.arange(len(of))
+        if payload is not None and targets.at is not None:
+            indptr = rows.ragged[PREFIX + payload].indptr
+            place = indptr[:-1] + targets.at[of]
+            if predictor.kinds[at] == "select" and len(of):  # what all elements of a row have in common picks none
+                scores = scores - np.repeat(
+                    np.add.reduceat(scores, indptr[:-1]) / np.diff(indptr)[:, None], np.diff(indptr), 0
+                )
+        found: np.ndarray = scores[place, targets.code[of]]
+        return found
+
+    def known(parts: frozenset[int]) -> np.ndarray:
+        return value(given(copies, everyone, parts, targets.at), np.arange(len(targets.row)))
+
+    full, bias = known(frozenset(range(len(everyone)))), known(frozenset())
+    shares = np.zeros((len(everyone), len(full)))
     for order in (range(len(everyone)), range(len(everyone) - 1, -1, -1)):
-        before, known = bias, frozenset[int]()
+        before, parts = bias, frozenset[int]()
         for place in order:
-            known |= {place}
-            after = logits(given(encoded, everyone, known))[n, best]
-            parts[place] += (after - before) / 2
+            parts |= {place}
+            after = full if len(parts) == len(everyone) else known(parts)
+            shares[place] += (after - before) / 2
             before = after
     rows: list[list[tuple[str, float]]] = [[] for _ in full]
-    entries = _entries(encoded, empty, bias, best, logits)
-    for player, part in zip(everyone, parts, strict=True):
-        for row, found in enumerate(_named(predictor, batch, player, part, entries)):
+    entries = _entries(copies, given(copies, everyone, frozenset(), targets.at), bias, value)
+    for player, share in zip(everyone, shares, strict=True):
+        if player.where is None:
+            named = _named(predictor, batch, player, share, entries, targets)
+        else:
+            named = _named_elements(predictor, batch, player, share, targets)
+        for row, found in enumerate(named):
             rows[row] += found
-    kept = [sorted(row, key=lambda item: (-abs(item[1]), item[0]))[:top_k] for row in rows]
-    return Attributions([predictor.labels[at][place] for place in best.tolist()], full[n, best], bias, kept)
+    return full, bias, rows
 
 
-def explained(predictor: Predictor) -> list[str]:
-    """Return the tasks whose labels can be explained: those that label rows."""
-    return [head.task for head in predictor.plan.heads if head.payload == ROW and head.kind != "select"]
+def _targets(
+    predictor: Predictor,
+    batch: pa.RecordBatch | pa.StructArray,
+    task: str,
+    payload: str | None,
+    threshold: float | Sequence[float] | None,
+) -> Targets:
+    """Return the labels that a task predicts on its own."""
+    at, scores = predictor.tasks.index(task), predictor.predict(batch)[task]
+    answer = decide(predictor.kinds[at], predictor.labels[at], scores.probabilities, scores.indptr, threshold)
+    if answer.kind == "bitvector":
+        likeliest = np.eye(len(answer.labels), dtype=bool)[answer.probabilities.argmax(axis=1)]
+        some = np.asarray(answer.chosen.any(axis=1))
+        thing, code = np.nonzero(np.where(some[:, None], answer.chosen, likeliest))
+    elif answer.kind == "select":
+        thing = np.flatnonzero(answer.chosen)
+        code = np.ones(len(thing), np.int64)
+    else:
+        thing, code = np.arange(len(answer.chosen)), answer.chosen
+    row = np.repeat(np.arange(len(answer)), np.diff(answer.offsets))[thing]
+    return Targets(row, code, None if payload is None else thing - answer.offsets[row])
 
 
-def players(predictor: Predictor, encoded: EncodedBatch) -> list[Player]:
-    """Return the columns in the order of the features, then the payloads."""
-    found: list[Player] = []
-    text = category = column = dense = 0
-    for place, (spec, fit) in enumerate(zip(predictor.encoder.features, predictor.encoder.fits, strict=True)):
-        if isinstance(fit, TextFit):
-            found.append(Player(spec.name, place, slots=(text, text + len(fit.buckets))))
-            text += len(fit.buckets)
-            continue
-        starts = (category + np.cumsum((0, *fit.slots))[:-1]).tolist()
-        columns, numbers = range(column, column + len(fit.slots)), range(dense, dense + fit.n_dense)
-        found.append(Player(spec.name, place, (0, 0), tuple(columns), tuple(numbers), tuple(starts)))
-        category, column, dense = category + sum(fit.slots), columns.stop, numbers.stop
-    names = sorted(name for name in encoded.ragged if name != TEXT)
-    return found + [Player(name.removeprefix("payload."), None) for name in names]
-
-
-def given(encoded: EncodedBatch, everyone: Sequence[Player], known: frozenset[int]) -> EncodedBatch:
-    """Return the rows with only the columns and payloads in `known`; the others are NULL."""
-    categories, dense = encoded.rows[CATEGORIES].copy(), encoded.rows[DENSE].copy()
-    ragged: dict[str, Ragged] = dict(encoded.ragged)
-    kept = np.ones(len(encoded.ragged[TEXT].arrays["slots"]), bool)
-    for place, player in enumerate(everyone):
-        if place in known:
-            continue
-        if player.feature is None:
-            name = f"payload.{player.name}"
-            ragged[name] = _without(ragged[name], np.zeros(int(ragged[name].indptr[-1]), bool))
-        categories[:, list(player.categories)] = np.array(player.nulls, np.int32)
-        dense[:, list(player.dense)] = 0
-        slots = encoded.ragged[TEXT].arrays["slots"]
-        kept &= (slots < player.slots[0]) | (slots >= player.slots[1])
-    ragged[TEXT] = _without(encoded.ragged[TEXT], kept)
-    return EncodedBatch(encoded.n, {**encoded.rows, CATEGORIES: categories, DENSE: dense}, ragged)
-
-
-def _without(ragged: Ragged, kept: np.ndarray) -> Ragged:
-    """Return the rows with the kept elements alone, bool (E,)."""
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])[ragged.indptr]
-    at = np.flatnonzero(kept)
-    return Ragged(
-        indptr,
-        {name: array[at] for name, array in ragged.arrays.items()},
-        {name: part.take(at) for name, part in ragged.parts.items()},
-    )
+def _named_elements(
+    predictor: Predictor,
+    batch: pa.RecordBatch | pa.StructArray,
+    player: Player,
+    part: np.ndarray,
+    targets: Targets,
+) -> Iterator[list[tuple[str, float]]]:
+    """Yield for each target the name and share of a part of the payload whose elements are looked at."""
+    assert targets.at is not None
+    encoder = next(one for one in predictor.payload_encoders.encoders if one.payload.name == player.name)
+    elements = elements_of(encoder.payload, batch, None)
+    field = encoder.fields[player.field or 0].name if encoder.fields else None
+    shown = f"{player.name}.{field}" if player.where == OWN and len(encoder.fields) > 1 else player.name
+    letters = player.where == OWN and not player.categories and not player.dense
+    step = {OWN: 0, BEFORE: -1, AFTER: 1}.get(player.where or "")
+    for at, share in zip((elements.indptr[targets.row] + targets.at).tolist(), part.tolist(), strict=True):
+        if abs(share) <= LEAST:
+            yield []
+        elif step is None or field is None:
+            yield [(f"{player.name}: the others", share)]
+        else:
+            value = str(elements.fields[field][at + step].as_py())
+            value = value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
+            side = f" {step:+d}" if step else ""
+            yield [(f"{shown}{side}: {'letters of ' if letters else ''}{value}", share)]
 
 
 def _named(
-    predictor: Predictor, batch: pa.RecordBatch | pa.StructArray, player: Player, part: np.ndarray, entries: Entries
+    predictor: Predictor,
+    batch: pa.RecordBatch | pa.StructArray,
+    player: Player,
+    part: np.ndarray,
+    entries: Entries,
+    targets: Targets,
 ) -> Iterator[list[tuple[str, float]]]:
-    """Yield for each row the names and parts of one column."""
+    """Yield for each target the names and shares of one column, or of a payload as a whole."""
     if player.feature is None or player.slots[1] == player.slots[0]:
         for value in part.tolist():
             yield [(player.name, value)] if abs(value) > LEAST else []
@@ -185,7 +236,8 @@ def _named(
     for at, value in enumerate(part.tolist()):
         own = slice(*np.searchsorted(row, [at, at + 1]).tolist())
         names: dict[int, dict[str, None]] = {}
-        for name, bucket in grams(texts[at].as_py() or "", predictor.encoder.hashing) if own.start < own.stop else ():
+        text = texts[int(targets.row[at])].as_py() if own.start < own.stop else None
+        for name, bucket in grams(text or "", predictor.encoder.hashing):
             names.setdefault(bucket, {})[name] = None
         found = [
             (f"{player.name}: {' | '.join(names[bucket])}", size)
@@ -193,12 +245,12 @@ def _named(
             if abs(size) > LEAST
         ]
         rest = value - float(sizes[own].sum())
-        yield found + ([(player.name, rest)] if abs(rest) > REST else [])
+        yield found + ([(player.name, rest)] if abs(rest) > LEAST else [])
 
 
-def _entries(encoded: EncodedBatch, empty: EncodedBatch, bias: np.ndarray, best: np.ndarray, logits: Logits) -> Entries:
-    """Return what each text entry adds to the logit of its row's label, alone on the row of NULLs `empty`."""
-    text = encoded.ragged[TEXT]
+def _entries(copies: EncodedBatch, empty: EncodedBatch, bias: np.ndarray, value: Logits) -> Entries:
+    """Return what each text entry adds to the logit of its target, alone on the NULL row `empty`."""
+    text = copies.ragged[TEXT]
     row = np.repeat(np.arange(len(text)), np.diff(text.indptr))
     slots, values = text.arrays["slots"], text.arrays["values"]
     sizes = np.zeros(len(row))
@@ -207,5 +259,5 @@ def _entries(encoded: EncodedBatch, empty: EncodedBatch, bias: np.ndarray, best:
         single = Ragged(np.arange(here.stop - start + 1), {"slots": slots[here], "values": values[here]})
         rows = empty.take(row[here])
         rows = EncodedBatch(rows.n, rows.rows, {**rows.ragged, TEXT: single})
-        sizes[here] = logits(rows)[np.arange(rows.n), best[row[here]]] - bias[row[here]]
+        sizes[here] = value(rows, row[here]) - bias[row[here]]
     return Entries(row, slots, sizes)

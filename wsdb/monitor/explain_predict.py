@@ -22,7 +22,7 @@ def explain_body() -> str:
     answers = f"SELECT __row, __key, unnest([{call}]) AS answer FROM p"
     return (
         f"{INPUT}, e AS (SELECT __row, __key, unnest(answer) AS e, generate_subscripts(answer, 1) AS place "
-        f"FROM ({answers})) SELECT __key AS key, e.task, e.label, e.feature, e.attribution FROM e "
+        f"FROM ({answers})) SELECT __key AS key, e.task, e.pos, e.label, e.feature, e.attribution FROM e "
         "ORDER BY __row, place"
     )
 

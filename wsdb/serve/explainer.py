@@ -10,7 +10,7 @@ import pyarrow as pa
 from wsdb.serve.served import Served
 
 EXPLAIN = "wsdb_explain_needs_a_python_session_with_wsdb_attached"
-EXPLAINED = "STRUCT(task VARCHAR, label VARCHAR, feature VARCHAR, attribution DOUBLE)[]"
+EXPLAINED = "STRUCT(task VARCHAR, pos BIGINT, label VARCHAR, feature VARCHAR, attribution DOUBLE)[]"
 SEEN = "wsdb_slices_needs_a_python_session_with_wsdb_attached"
 SLICES = "STRUCT(slice VARCHAR, prob DOUBLE)[]"
 RULES = "wsdb_rules_need_a_python_session_with_wsdb_attached"
@@ -31,34 +31,42 @@ class Explainer:
         self.explained, self.seen, self.checked = self.explain, self.see, self.check
 
     def explain(self, keys: pa.ChunkedArray, tasks: pa.ChunkedArray, tops: pa.ChunkedArray, rows: Any) -> pa.Array:
-        """Return for each row a list of (task, label, feature, attribution), by task.
+        """Return for each row a list of (task, pos, label, feature, attribution), by task and element.
 
         Parameters
         ----------
         keys : the model version, the same in every row
-        tasks : the task, or NULL for all that label rows
-        tops : how many attributions of each task, or NULL for all
+        tasks : the task, or NULL for all
+        tops : how many attributions of each label, or NULL for all
         """
-        from wsdb.model.attribution import attribute, explained
+        from wsdb.model.attribution import attribute
 
         kind = pa.list_(
             pa.struct(
-                [("task", pa.string()), ("label", pa.string()), ("feature", pa.string()), ("attribution", pa.float64())]
+                [
+                    ("task", pa.string()),
+                    ("pos", pa.int64()),
+                    ("label", pa.string()),
+                    ("feature", pa.string()),
+                    ("attribution", pa.float64()),
+                ]
             )
         )
         batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
         if len(batch) == 0:
             return pa.array([], kind)
-        predictor = self.model(keys[0].as_py()).predictor
+        served = self.model(keys[0].as_py())
         wanted, top = tasks[0].as_py(), tops[0].as_py()
-        names = [name for name in explained(predictor) if wanted is None or name.lower() == wanted.lower()]
         found: list[list[dict[str, Any]]] = [[] for _ in range(len(batch))]
-        for name in names:
-            answer = attribute(predictor, batch, name, top)
-            for row, (label, parts) in enumerate(zip(answer.labels, answer.rows, strict=True)):
-                found[row] += [
-                    {"task": name, "label": label, "feature": feature, "attribution": value} for feature, value in parts
-                ]
+        for task in served.tasks:
+            name = task["name"]
+            if wanted is not None and name.lower() != wanted.lower():
+                continue
+            answer = attribute(served.predictor, batch, name, top, task.get("threshold"))
+            places = [None] * len(answer.rows) if answer.pos is None else answer.pos.tolist()
+            for row, pos, label, parts in zip(answer.row.tolist(), places, answer.labels, answer.rows, strict=True):
+                said = {"task": name, "pos": pos, "label": label}
+                found[row] += [{**said, "feature": feature, "attribution": value} for feature, value in parts]
         return pa.array(found, kind)
 
     def see(self, keys: pa.ChunkedArray, rows: Any) -> pa.Array:

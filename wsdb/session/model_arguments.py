@@ -12,7 +12,6 @@ from wsdb.session import segments
 from wsdb.session.arguments import Given
 from wsdb.session.calls import Call
 from wsdb.session.rooms import Rooms
-from wsdb.session.training_rows import on_elements
 
 GOLD_FREE = ("explain_predict", "slices", "constraint_violations")
 """Reports that need no gold."""
@@ -32,8 +31,6 @@ def check(rooms: Rooms, call: Call, name: str, snapshot: CatalogSnapshot, given:
         source that is not there.
     SpecError
         WS302 for a label that no task of the model has; WS307 for a top_k below 1.
-    ModelError
-        WS515 where the labels of elements are to be explained.
     """
     tasks = _tasks(name, snapshot)
     if call.name == "compare":
@@ -52,7 +49,7 @@ def check(rooms: Rooms, call: Call, name: str, snapshot: CatalogSnapshot, given:
                 hint=did_you_mean(str(label[0]), known),
             )
     if call.name == "explain_predict":
-        _check_explained(snapshot, wanted, given)
+        _check_explained(given)
     _check_segments(snapshot, name, given)
     for task in tasks if call.name not in GOLD_FREE else ():
         if snapshot.find("task", task) is not None and snapshot.task(task).gold is None:
@@ -85,16 +82,10 @@ def _check_other(snapshot: CatalogSnapshot, given: Given) -> None:
         check_model(str(other[0]), other[1], snapshot)
 
 
-def _check_explained(snapshot: CatalogSnapshot, wanted: tuple[object, Span] | None, given: Given) -> None:
+def _check_explained(given: Given) -> None:
     top = given("top_k")
     if top is not None and (not isinstance(top[0], int) or top[0] < 1):
         raise SpecError("WS307", f"top_k is a whole number of at least 1, not {top[0]!r}", span=top[1])
-    if wanted is not None and on_elements(snapshot.task(str(wanted[0]))):
-        raise ModelError(
-            "WS515",
-            f'task "{wanted[0]}" labels the elements of a payload; explain_predict is for labels of rows',
-            span=wanted[1],
-        )
 
 
 def _check_segments(snapshot: CatalogSnapshot, name: str, given: Given) -> None:
