@@ -137,8 +137,9 @@ FROM query(CASE WHEN tbl LIKE '(%'
     ELSE format('FROM @home@."predict_{}"(''{}'')', replace(task, '"', '""'), replace(tbl, '''', '''''')) END);
 
 -- The scores of a model on the rows of tbl that have gold, one row a task and segment. by makes segments of the slices,
--- the tags, the sources (with all, and (none) for rows in none), the splits, or the values of a column of tbl. precision,
--- recall and f1 are those of the second label of a BINARY task, of the elements picked by a SELECT task, and of other tasks
+-- the tags, the sources (with all, and (none) for rows in none), the splits, or the values of a column of tbl. A slice, tag
+-- or source none of whose rows in tbl has gold is there with n = 0 and NULL scores; a source's rows have gold where the
+-- task's GOLD has their key, and their own labels count as none. precision, recall and f1 are those of the second label of a BINARY task, of the elements picked by a SELECT task, and of other tasks
 -- the mean over the labels that occur; micro_f1 sums over labels instead. A BITVECTOR is right where all its labels are.
 -- The tasks of SEQUENCE and SET payloads are scored by element, span_f1 by whole spans. auc and brier of a BINARY task are
 -- those of its second label; brier of others is summed over labels. ece is the calibration error over ten bins of equal

@@ -135,7 +135,8 @@ def test_five_hundred_slices_have_the_figures_of_their_rows() -> None:
     )
     found = {row["segment"]: row for row in reports.ask("evaluate", "m", "rows", by="slice")}
     ids = np.arange(len(gold))
-    assert set(found) == {"all", *(f"s{s}" for s in range(500))}  # each row is in some of the 500
+    assert set(found) == {"all", "empty", *(f"s{s}" for s in range(500))}  # each row is in some of the 500
+    assert (found["empty"]["n"], found["empty"]["accuracy"], found["empty"]["f1"]) == (0, None, None)
     for s in (0, 17, 499):
         inside = (ids * 7 + s) % 11 < 2
         assert found[f"s{s}"]["n"] == inside.sum()

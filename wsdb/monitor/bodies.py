@@ -100,6 +100,16 @@ def _segmented(home: str) -> str:
     )
 
 
+def _groups(home: str) -> str:
+    """SQL of the SELECT of the names of the slices, tags or sources that `by` asks for; none for anything else."""
+    by, kinds = f"lower(CAST({BY} AS VARCHAR))", ", ".join(literal(kind) for kind in MEMBERS)
+    members = f"{literal(OPEN)} || {by} || {literal(CLOSE)} || {MACROS['at'](home)} || ')'"
+    return (
+        f"CASE WHEN {by} IN ({kinds}) THEN 'SELECT DISTINCT segment FROM ' || {MACROS['segments'](home)} || {members} "
+        "ELSE 'SELECT NULL::VARCHAR AS segment WHERE false' END"
+    )
+
+
 MACROS: dict[str, Callable[[str], str]] = {
     "at": lambda home: literal(f"home := {literal(home.removesuffix('wsdb'))}"),
     "outputs": _macro("outputs"),
@@ -109,5 +119,6 @@ MACROS: dict[str, Callable[[str], str]] = {
     "inputs": _macro("inputs"),
     "segments": _macro("segments"),
     "segmented": _segmented,
+    "groups": _groups,
     "source": lambda home: f"CASE WHEN tbl LIKE '(%' THEN tbl ELSE 'query_table(' || {_quoted('tbl')} || ')' END",
 }

@@ -17,6 +17,8 @@ def evaluate_body() -> str:
 
     Notes
     -----
+    A slice, tag or source whose rows have no gold is a segment with n = 0, whose scores are NULL.
+
     precision, recall and f1 are those of the second label of a binary task; of a SELECT task those of the picked
     elements; of any other the mean over the labels that occur in gold or predictions (macro). micro_f1 sums over the
     labels instead.
@@ -36,8 +38,11 @@ def evaluate_body() -> str:
         "slopes": _slopes(),
         "spread": _spread(),
         "means": _means(),
-        "totals": f"SELECT {GROUP}, any_value(step) AS step, count(*) AS n, avg((gold = label)::INTEGER) AS accuracy, "
+        "seen": f"SELECT {GROUP}, any_value(step) AS step, count(*) AS n, avg((gold = label)::INTEGER) AS accuracy, "
         f"avg(loss) AS log_loss, avg(brier) AS brier FROM long GROUP BY {GROUP}",
+        "totals": "FROM seen UNION ALL SELECT t.task, 1, g.segment, t.step, 0, NULL, NULL, NULL FROM (SELECT DISTINCT "
+        "task, step FROM base) AS t CROSS JOIN (@groups@) AS g ANTI JOIN seen AS s ON s.task = t.task "
+        "AND s.place = 1 AND s.segment = g.segment",
         "ranked": _auc(),
         "bins": f"SELECT {GROUP}, sum(abs(hits - sure)) / sum(n) AS ece FROM ({binned(GROUP, 'long')}) "
         f"GROUP BY {GROUP}",
