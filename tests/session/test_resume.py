@@ -60,8 +60,10 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_weights
     assert weights(cut) == weights(whole)
 
 
-def test_a_database_in_memory_has_no_checkpoints() -> None:
+def test_a_database_in_memory_has_no_place_for_checkpoints() -> None:
     with wsdb.connect() as db:
-        db.execute(SET_UP)
-        db.execute(TRAIN)
-        assert db.execute("SELECT count(*) FROM wsdb.models").fetchall() == [(1,)]
+        db.execute("CREATE TABLE t AS SELECT i AS id, 'a' AS body FROM range(9) r(i)")
+        db.execute("CREATE TASK spam ON t KEY (id) TYPE BINARY; CREATE LF one FOR TASK spam VOTE 'yes' WHEN id > 3")
+        with pytest.raises(wsdb.WsdbError, match=r'\[WS307\]: option "resume" keeps checkpoints beside the database'):
+            db.execute("CREATE MODEL m FOR TASK spam FROM t FEATURES (body) WITH (resume = true)")
+        assert db.execute("SELECT count(*) FROM wsdb_objects() WHERE kind = 'model'").fetchall() == [(0,)]

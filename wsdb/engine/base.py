@@ -39,6 +39,10 @@ class Engine(Protocol):
     def read_only(self) -> bool:
         """Whether the database cannot be written."""
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the database is not a file."""
+
     def table(self, name: str) -> str:
         """Return the full SQL name of something in schema wsdb."""
 

@@ -67,6 +67,12 @@ class DuckDBEngine:
         found = self.rows("SELECT readonly FROM duckdb_databases() WHERE database_name = ?", [self.database])
         return bool(found and found[0][0])
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the database is not a file."""
+        found = self.rows("SELECT path IS NULL FROM duckdb_databases() WHERE database_name = ?", [self.database])
+        return bool(found and found[0][0])
+
     def table(self, name: str) -> str:
         """Return the full SQL name of something in schema wsdb."""
         return f"{ident(self.database)}.wsdb.{ident(name)}"

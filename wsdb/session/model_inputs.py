@@ -28,7 +28,8 @@ def resolve(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot, at: Statem
     CatalogError
         WS201 for something that does not exist.
     SpecError
-        WS307 for an option that does not exist or cannot have its value; WS316 for LABELS FROM with several tasks.
+        WS307 for an option that does not exist, cannot have its value or would change nothing; WS316 for LABELS FROM
+        with several tasks.
     """
     spec = check_references(snapshot.expanded(spec, at), snapshot, at)
     if spec.labels_sql is not None and len(spec.tasks) > 1:
@@ -38,9 +39,36 @@ def resolve(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot, at: Statem
             span=at.spans.get("labels query"),
         )
     try:
-        return replace(spec, options=effective_options(dict(spec.options)))
+        found = replace(spec, options=effective_options(dict(spec.options)))
+        _check_effects(rooms, found, snapshot)
     except WsdbError as error:
         raise error.at(at.spans.get(f"option {error.data.get('option')}", at.span)) from None
+    return found
+
+
+def _check_effects(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot) -> None:
+    """Raise WS307 for an option that would change nothing here; say of which tasks that is so."""
+    options = dict(spec.options)
+    if options["threshold"] in ("f1", "accuracy"):
+        tasks = [snapshot.task(name) for name, _ in spec.tasks]
+        left = [task for task in tasks if task.kind not in ("binary", "bitvector")]
+        shown = ", ".join(f"{task.name} is {task.kind.upper()}" for task in left)
+        if len(left) == len(tasks):
+            raise SpecError(
+                "WS307",
+                f'option "threshold" moves the answers of BINARY and BITVECTOR tasks; {shown}',
+                hint="the other kinds answer their likeliest label; leave it out",
+                option="threshold",
+            )
+        if left:
+            rooms.notice(f"model {spec.name}: threshold leaves tasks at their likeliest label: {shown}")
+    if options["resume"] and rooms.engine.in_memory:
+        raise SpecError(
+            "WS307",
+            'option "resume" keeps checkpoints beside the database file, and this database is in memory',
+            hint="wsdb.connect(path) opens a file; or leave it out",
+            option="resume",
+        )
 
 
 def effective_options(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
