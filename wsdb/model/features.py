@@ -34,6 +34,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
 _CATEGORY_VALUES = 256
 _CODE_VALUES = 65_536
 _SURE = 4  # a category whose values come back less often is a close call
+_SHOWN = 8  # columns that a notice names
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ def choose_kinds(
     names or codes that come back: on average at most 3 words and 32 bytes, and either d <= 256 and n >= 2 d,
     or one word at most, d <= 65,536 and n >= 5 d. It is text otherwise. The rule reads all rows, so their
     order has no influence; `batches` are read up to twice. A column in `chosen` has the kind given there. Also return
-    notices: a category whose values are mostly of several words, or come back fewer than four times, may be meant as
-    text.
+    notices: which columns are categories; a category whose values are mostly of several words, or come back fewer than
+    four times, may be meant as text; a text of single words may be meant as a category.
     """
     kinds, columns = {}, {}
     for name, duckdb_type in features:
@@ -111,10 +112,17 @@ def choose_kinds(
     for part in batches if short else ():
         for name, column in short.items():
             column.compare(part.column(name))
-    notices = []
+    notices, clear = [], []
     for name, column in columns.items():
         kinds[name], notice = column.kind(name)
         notices.extend(notice)
+        clear += [name] if kinds[name] == "category" and not notice else []
+    if clear:
+        shown = ", ".join(clear[:_SHOWN]) + (", …" if len(clear) > _SHOWN else "")
+        notices.append(
+            f"column{'s' * (len(clear) > 1)} {shown} {'are' if len(clear) > 1 else 'is'} read as a category; to read "
+            f"the words of one write text = ['{clear[0]}']"
+        )
     return tuple(FeatureSpec(name, duckdb_type, kinds[name]) for name, duckdb_type in features), notices
 
 
@@ -185,6 +193,12 @@ class _Strings:
         """Return the kind and, where it is a close call, a notice."""
         n, d = self.n, len(self.distinct or ())
         category = (d <= _CATEGORY_VALUES and n >= 2 * d) or (self.blanks == 0 and n >= 5 * d)
+        if not category and self.is_short and not self.blanks and n > 1:
+            found = f"{d:,}" if self.distinct is not None else f"more than {_CODE_VALUES:,}"
+            return "text", [
+                f"column {name} is read as text, by its letters: {found} values in {n:,} rows seldom come back; "
+                f"to read it as a category write categories = ['{name}']"
+            ]
         if not d or not category:
             return "text", []
         if self.blanks < n and n >= _SURE * d:
