@@ -266,6 +266,25 @@ def answers(con: duckdb.DuckDBPyConnection, query: str, column: int = 0) -> list
     return found
 
 
+def only_empty(con: duckdb.DuckDBPyConnection, query: str, column: int = 0) -> bool:
+    """Return whether column `column` of a SELECT can answer nothing but ``[]`` and NULL, as its text shows.
+
+    DuckDB 1.5 takes the type of ``[]`` for INTEGER[].
+    """
+    parsed = tree(con, query)
+    select = [] if parsed is None else parsed["statements"][0]["node"].get("select_list", [])
+    todo = select[column : column + 1]
+    for node in todo:
+        if node.get("class") == "CASE":
+            todo += [check["then_expr"] for check in node["case_checks"]] + [node["else_expr"]]
+        elif node.get("class") == "CONSTANT":
+            if not node.get("value", {}).get("is_null"):
+                return False
+        elif node.get("function_name") != "list_value" or node.get("children") or node.get("arguments"):
+            return False
+    return bool(todo)
+
+
 def _string(node: dict[str, Any]) -> str | None:
     """Return the text of a string constant; DuckDB 1.5 and 2.0 write it differently."""
     if "literal" in node:

@@ -13,7 +13,7 @@ from wsdb.core.payload import POS
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import MAX_LABELS, Task, unknown_label
-from wsdb.engine.analyze import answers
+from wsdb.engine.analyze import answers, only_empty
 from wsdb.engine.compile import CONFIDENCE, guarded, key_columns
 from wsdb.engine.elements import refuse_spans, whole_rows
 from wsdb.engine.partial import KINDS
@@ -115,7 +115,7 @@ def check_lf(
                 )
         case Expression(sql):
             kind = _row_type(con, lf, task, sql, span, joins)
-            if not _is_label(kind, task):
+            if not (_is_label(kind, task) or _is_no_label(con, kind, task, f"SELECT (\n{sql}\n)")):
                 raise SpecError(
                     "WS313",
                     f"{what} returns {kind}; labels are strings and NULL is abstain",
@@ -145,7 +145,12 @@ def check_lf(
                     span=span,
                 )
             _, label = key_columns(lf, task, names)
-            if not (_is_label(dict(columns)[label], task) or _is_set(dict(columns)[label], task)):
+            kind = dict(columns)[label]
+            if not (
+                _is_label(kind, task)
+                or _is_set(kind, task)
+                or _is_no_label(con, kind, task, sql, [name for name, _ in columns].index(label))
+            ):
                 raise SpecError(
                     "WS313",
                     f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings and NULL is abstain',
@@ -171,7 +176,12 @@ def _is_label(kind: str, task: Task) -> bool:
     """Return whether a SQL type can hold a vote: a string, NULL, and for a bitvector a list of strings."""
     if task.kind == "bitvector" and kind.endswith("[]"):
         kind = kind.removesuffix("[]")
-    return (kind.startswith(STRINGS) and not kind.endswith("[]")) or kind in ('"NULL"', "INTEGER[]", "NULL[]")
+    return (kind.startswith(STRINGS) and not kind.endswith("[]")) or kind == '"NULL"'
+
+
+def _is_no_label(con: duckdb.DuckDBPyConnection, kind: str, task: Task, query: str, column: int = 0) -> bool:
+    """Return whether the votes on a bitvector are all ``[]``, no label applies, whose type says nothing of its own."""
+    return task.kind == "bitvector" and kind == "INTEGER[]" and only_empty(con, query, column)
 
 
 def _is_set(kind: str, task: Task) -> bool:
