@@ -137,7 +137,7 @@ class CreateLabelingFunction(Create):
     | AS expression | AS SELECT key, label [, confidence] FROM …
     | LANGUAGE python {AS $$ source $$ | USING 'module:function'}
     | FROM VOTES relation (key, [source,] label) [CONFIDENCE column]
-    | FROM TEMPLATE {keyword | regex | lookup | threshold} (option = value, …) }``
+    | FROM TEMPLATE {keyword | regex | lookup | near | threshold} (option = value, …) }``
 
     A row body sees the columns of the task's relation. A SELECT returns the task's keys and a label, once per key.
     A python function takes an Arrow record batch and returns one label or None for each row.
@@ -148,7 +148,10 @@ class CreateLabelingFunction(Create):
     Templates: keyword (col, words, label, whole_words = true, ignore_case = true) votes where a text has one of the
     words; regex (col, pattern, label, ignore_case = false) where a pattern is found; threshold (col, label, above or
     at_least, below or at_most) where a number is in a range; lookup (col, table, key, label or labels) where a value is
-    found in another relation: label is one label for all that are found, labels the column of labels.
+    found in another relation: label is one label for all that are found, labels the column of labels; near (col,
+    exemplars, radius, key, label or labels, metric = 'cosine') where a vector, an array or list of numbers, is at most
+    radius from the nearest vector (column key, or col) of the relation exemplars. metric may be 'euclidean'; cosine
+    distance is 1 - cosine, of a vector of zeros none.
     """
 
     spec: LabelingFunction

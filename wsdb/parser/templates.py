@@ -6,18 +6,21 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from wsdb.core.errors import SpecError, SyntaxError_, did_you_mean
+from wsdb.core.errors import SpecError, did_you_mean
 from wsdb.core.lf import Body, Expression, Template, VoteWhen
 from wsdb.core.specs import Option
 from wsdb.core.sqltext import ident, literal
 from wsdb.parser.clauses import TYPE_TEXTS, options, unknown_option
 from wsdb.parser.cursor import Cursor
 
-LATER_TEMPLATES = ("near",)
 BOUNDS = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}
 EDGE = r"[^\pL\pN_]"
 """What may stand next to a whole word: anything but a letter of any script, a digit or an underscore."""
 NUMBER = "a number"
+METRICS = {"cosine": "list_cosine_distance", "euclidean": "list_distance"}
+"""The distances of the near template, as functions of two lists of numbers."""
+ONE_OR_EACH = {"lookup": "keys that are found", "near": "rows that are near"}
+"""Templates that vote for one label, or for the one that a column has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,6 @@ def template(cursor: Cursor) -> tuple[Body, Template]:
 
     Raises
     ------
-    SyntaxError_
-        WS103 for a template of a later version.
     SpecError
         WS307 for an option it does not have; WS335 for an unknown template, an option that is missing or of another
         type, and bounds that no number keeps.
@@ -56,10 +57,6 @@ def template(cursor: Cursor) -> tuple[Body, Template]:
     start = cursor.at - 1
     cursor.spans.pop("template", None)
     name = cursor.name("template").lower()
-    if name in LATER_TEMPLATES:
-        raise SyntaxError_(
-            "WS103", f"FROM TEMPLATE {name} is not available in this version of wsdb", span=cursor.span(start - 1)
-        )
     kind = KINDS.get(name)
     if kind is None:
         raise SpecError(
@@ -94,12 +91,27 @@ def _check(cursor: Cursor, name: str, kind: Kind, given: Mapping[str, Option]) -
         raise SpecError("WS335", "a keyword template has an empty word", span=cursor.spans["option words"])
     if name == "threshold":
         _check_bounds(cursor, given)
-    if name == "lookup" and ("label" in given) == ("labels" in given):
+    if name in ONE_OR_EACH and ("label" in given) == ("labels" in given):
         raise SpecError(
             "WS335",
-            "a lookup template has either label, one label for all keys that are found, or labels, a column",
+            f"a {name} template has either label, one label for all {ONE_OR_EACH[name]}, or labels, a column",
             span=cursor.spans["body"],
         )
+    if name == "near":
+        _check_near(cursor, given)
+
+
+def _check_near(cursor: Cursor, given: Mapping[str, Option]) -> None:
+    metric, radius = given.get("metric", "cosine"), given["radius"]
+    if metric not in METRICS:
+        raise SpecError(
+            "WS335",
+            f"a near template has no metric '{metric}'",
+            span=cursor.spans["option metric"],
+            hint=did_you_mean(str(metric), METRICS) or f"metrics are {', '.join(METRICS)}",
+        )
+    if float(radius) < 0:  # type: ignore[arg-type]
+        raise SpecError("WS335", "nothing is nearer than 0", span=cursor.spans["option radius"])
 
 
 def _check_bounds(cursor: Cursor, given: Mapping[str, Option]) -> None:
@@ -153,6 +165,25 @@ def _lookup(given: Mapping[str, Option]) -> Body:
     return Expression(f"(SELECT __label FROM ({pairs}) WHERE __key = {column})")
 
 
+def _near(given: Mapping[str, Option]) -> Body:
+    """Vote where the distance to the nearest exemplar is at most the radius; of equally near ones the first label."""
+    distance, radius, column = METRICS[str(given["metric"])], repr(given["radius"]), ident(str(given["col"]))
+    key, labels = ident(str(given.get("key") or given["col"])), given.get("labels")
+    shown = f", {ident(str(labels))} AS __label" if labels else ""
+    exemplars = f"(SELECT CAST({key} AS DOUBLE[]) AS __vector{shown} FROM {_relation(str(given['exemplars']))} AS __of)"
+    vector = f"CAST({column} AS DOUBLE[])"
+    if not labels:
+        every = f"(SELECT list(__vector) FROM {exemplars} WHERE __vector IS NOT NULL)"
+        nearest = f"list_min(list_transform({every}, lambda __e: {distance}({vector}, __e)))"
+        # Of a NULL array DuckDB makes a list of NULLs, which has no distance; what has no length is no list.
+        return VoteWhen(str(given["label"]), f"CASE WHEN len({column}) > 0 THEN {nearest} <= {radius} END")
+    every = f"(SELECT list({{'v': __vector, 'label': __label}}) FROM {exemplars} WHERE "
+    every += "__vector IS NOT NULL AND __label IS NOT NULL)"
+    near = f"list_transform({every}, lambda __e: {{'d': {distance}({vector}, __e.v), 'label': __e.label}})"
+    nearest = f"list_min(list_filter({near}, lambda __n: __n.d <= {radius}))"
+    return Expression(f"CASE WHEN len({column}) > 0 THEN ({nearest}).label END")
+
+
 def _relation(text: str) -> str:
     """Return the SQL of a relation that an option names: a path in quotes, or a name of one to three parts."""
     if "/" in text or text.lower().endswith((".csv", ".parquet", ".json")):
@@ -175,6 +206,12 @@ KINDS: dict[str, Kind] = {
     ),
     "regex": Kind(_regex, {"col": str, "pattern": str, "label": str}, {"ignore_case": bool}, {"ignore_case": False}),
     "lookup": Kind(_lookup, {"col": str, "table": str}, {"key": str, "label": str, "labels": str}),
+    "near": Kind(
+        _near,
+        {"col": str, "exemplars": str, "radius": NUMBER},
+        {"key": str, "label": str, "labels": str, "metric": str},
+        {"metric": "cosine"},
+    ),
     "threshold": Kind(_threshold, {"col": str, "label": str}, dict.fromkeys(BOUNDS, NUMBER)),
 }
 """The templates by name."""
