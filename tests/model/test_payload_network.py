@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -377,3 +378,22 @@ def test_without_torch_a_network_with_payloads_says_what_to_install(tmp_path: ob
         "sys.exit(2)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("encoder", ["bow", "cnn", "lstm", "transformer"])
+def test_the_text_of_a_network_is_a_program_that_makes_it(encoder: str) -> None:
+    manifest, weights, _ = stored_model(encoder=encoder, hidden=4)
+    made: dict[str, Any] = {"__name__": "made"}
+    exec(compile(source_of(manifest, weights), "<network>", "exec"), made)
+    network, module = made["network"], module_of(manifest, weights)
+    assert {name: value.shape for name, value in network.state_dict().items()} == {
+        name: value.shape for name, value in module.state_dict().items()
+    }
+    assert type(network).__module__ == "made"
+    assert not [part for part in network.modules() if type(part).__module__.startswith("wsdb.")]
+    network.load_state_dict(module.state_dict())
+    batch = predictor_of(encoder=encoder, hidden=4).encode(batch_of(rows_of(np.random.default_rng(3), 12)))
+    device = torch.device("cpu")
+    for mine, theirs in zip(network_logits(network, batch, device), network_logits(module, batch, device), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert made["specification"]["options"] == manifest["spec"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -65,7 +68,10 @@ def members_of(network: Network, batch: EncodedBatch) -> np.ndarray:
 
 
 def source_of(manifest: Mapping[str, Any], weights: bytes) -> str:
-    """Return a text that says all of a network: its specification as JSON, its structure, and the classes in it.
+    """Return a network as a Python program: its specification, its structure as a comment, and the classes in it.
+
+    Run, it defines ``specification`` and ``network``, a `torch.nn.Module` of the classes printed, with new parameters;
+    those that were trained are loaded with ``network.load_state_dict(db.model('m').module.state_dict())``.
 
     Raises
     ------
@@ -78,12 +84,57 @@ def source_of(manifest: Mapping[str, Any], weights: bytes) -> str:
         "tasks": [{"name": task["name"], "labels": task["labels"]} for task in manifest["tasks"]],
         "options": manifest["spec"],
     }
+    printed = _printed(network)
+    structure = "\n".join(f"# {line}" for line in str(network).splitlines())
     parts = [
-        f"# specification, every option resolved\n{json.dumps(facts, indent=2)}",
-        f"# structure, {count:,} parameters\n{network}",
-        *(f"# {one.__module__}\n{inspect.getsource(one)}" for one in _classes(network)),
+        "from __future__ import annotations\n\nimport json\n\n" + "\n".join(_imports(printed)),
+        f'# specification, every option resolved\nspecification = json.loads(r"""{json.dumps(facts, indent=2)}""")',
+        f"# structure, {count:,} parameters\n{structure}",
+        *(f"# {one.__module__}\n{inspect.getsource(one)}" for one in printed),
+        MADE,
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+MADE = """# the network, of the classes above
+network = build_network(NetworkPlan.restore(specification["network"]), torch.Generator().manual_seed(0)).eval()
+for module in network.modules():
+    module.__class__ = globals().get(type(module).__name__, type(module))"""
+
+
+def _imports(printed: Sequence[type | FunctionType]) -> list[str]:
+    """Return the import statements of what a program names and does not define, and of what `MADE` names."""
+    found = {"from wsdb.model.network import build_network", "from wsdb.model.plan import NetworkPlan", "import torch"}
+    own = {one.__name__ for one in printed}
+    for one in printed:
+        for name, value in _named(one).items():
+            if name not in own and inspect.ismodule(value):
+                found.add(f"import {value.__name__}" + (f" as {name}" if value.__name__ != name else ""))
+            elif name not in own:
+                found.add(f"from {one.__module__} import {name}")
+    return sorted(found)
+
+
+def _named(one: type | FunctionType) -> dict[str, Any]:
+    """Return what the text of a class or function names of its module's globals."""
+    known = vars(sys.modules[one.__module__])
+    names = {part.id for part in ast.walk(ast.parse(inspect.getsource(one))) if isinstance(part, ast.Name)}
+    return {name: known[name] for name in sorted(names & known.keys())}
+
+
+def _printed(network: torch.nn.Module) -> list[type | FunctionType]:
+    """Return the classes of a network, and the functions of wsdb that they call and that name one of the classes."""
+    found: list[type | FunctionType] = list(_classes(network))
+    classes = set(found)
+    for one in found:
+        for value in _named(one).values():
+            if isinstance(value, FunctionType) and value not in found and classes & _values(value):
+                found.append(value)
+    return found
+
+
+def _values(function: FunctionType) -> set[Any]:
+    return {value for value in _named(function).values() if isinstance(value, type)}
 
 
 def _classes(network: torch.nn.Module) -> Iterator[type]:

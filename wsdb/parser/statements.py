@@ -369,7 +369,7 @@ class ShowVersions(Statement):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowCode(Statement):
-    """Print a trained model: its specification with every option, and the text of its network.
+    """Print a trained model as a Python program: its specification with every option, and the text of its network.
 
     ``SHOW CODE FOR MODEL name``
     """

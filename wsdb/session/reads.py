@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from wsdb.catalog.snapshot import CatalogSnapshot
-from wsdb.core.errors import CatalogError, DataError, ModelError, SpecError, WsdbError
+from wsdb.core.errors import CatalogError, DataError, EnvironmentError_, ModelError, SpecError, WsdbError
 from wsdb.core.sqltext import ident
 from wsdb.parser.script import Piece
 from wsdb.serve.macros import FUNCTION
@@ -30,8 +30,13 @@ from wsdb.session.calls import (
 from wsdb.session.rooms import Rooms, create_functions
 from wsdb.session.run_shapes import has_spans
 
-CLASSES: dict[str, type[WsdbError]] = {"WS2": CatalogError, "WS3": SpecError, "WS4": DataError}
-"""The classes of errors that SQL raises by error(), by the first digit of their code."""
+CLASSES: dict[str, type[WsdbError]] = {
+    "WS2": CatalogError,
+    "WS3": SpecError,
+    "WS4": DataError,
+    "WS7": EnvironmentError_,
+}
+"""The classes of errors that SQL raises by error(), or a function of Python's, by the first digit of their code."""
 
 
 def install_functions(rooms: Rooms) -> None:
@@ -178,5 +183,6 @@ def explained(error: Exception, found: Sequence[Call]) -> WsdbError | None:
         place = text.index("[WS")
         code = text[place + 1 : text.index("]", place)]
         message = text[text.index("]", place) + 1 :].lstrip(": ").split("\n")[0]
-        return CLASSES.get(code[:3], ModelError)(code, message, span=found[0].span)
+        hint = re.search(r"^hint: (.*)$", text[place:], re.MULTILINE)
+        return CLASSES.get(code[:3], ModelError)(code, message, span=found[0].span, hint=hint[1] if hint else None)
     return None
