@@ -230,14 +230,17 @@ FROM query(@body:trials@);
 -- held out by their key, metric agreement). All networks are judged on the same rows; n_rows counts the labels trained
 -- on, those of elements one by one. score and log_loss are NULL without enough rows to train or to judge. The first
 -- read of a model version in a session of wsdb trains them and stores the scores; other clients read what is stored, of
--- the version studied last.
-CREATE OR REPLACE @macro@ @here@learning_curve(model) AS TABLE
+-- the version studied last. With seeds (1 to 10), score and log_loss are means over as many networks, and score_low and
+-- score_high the 95 % interval of the score over the seeds (Student's t); another number than stored trains again.
+CREATE OR REPLACE @macro@ @here@learning_curve(model, seeds := NULL) AS TABLE
 FROM query(@body:learning_curve@);
 
 -- Which task helps which: the score of each task by a network that learns it with another task, or with (all), next to that
 -- of a network of its own (alone), as means over seeds; delta is the difference and stderr its standard error over the
--- seeds, without the error of a small dev set. on, metric and the first read are as in learning_curve.
-CREATE OR REPLACE @macro@ @here@task_transfer(model) AS TABLE
+-- seeds, without the error of a small dev set; delta_low and delta_high are its 95 % interval (Student's t). Two seeds are
+-- taken unless said. Of n tasks, n (n + 1) / 2 + 1 networks are trained for each seed, at most `most` (60 unless said) in
+-- all. on, metric and the first read are as in learning_curve.
+CREATE OR REPLACE @macro@ @here@task_transfer(model, seeds := NULL, most := NULL) AS TABLE
 FROM query(@body:task_transfer@);
 
 -- What an object was made from, as it is defined now, through any number of steps up to depth.

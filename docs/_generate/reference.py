@@ -175,8 +175,8 @@ FUNCTION_EXAMPLES = {
     "training_info": ("training_info('detector')",),
     "feature_info": ("feature_info('detector')",),
     "trials": ("trials('detector')",),
-    "learning_curve": ("learning_curve('detector')",),
-    "task_transfer": ("task_transfer('both')",),
+    "learning_curve": ("learning_curve('detector')", "learning_curve('detector', seeds := 3)"),
+    "task_transfer": ("task_transfer('both')", "task_transfer('both', seeds := 3)"),
     "lineage": ("lineage('detector')",),
     "wsdb_objects": ("wsdb_objects()",),
 }

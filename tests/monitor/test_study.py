@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import wsdb
 from wsdb.model.rows import hash_key, hold_out
-from wsdb.monitor.study import compared, nets, score_of
+from wsdb.monitor.study import STUDENT, compared, mean_of, nets, score_of
 from wsdb.session.run_study import FRACTIONS, kept
 
 SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6)
@@ -27,6 +27,23 @@ def test_difference_is_paired_by_seed(pairs: list[tuple[float, float]]) -> None:
     if stderr is not None:
         differences = np.subtract(together, alone)
         assert stderr == pytest.approx(differences.std(ddof=1) / np.sqrt(len(pairs)))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_the_mean_over_seeds_has_a_standard_error(values: list[float]) -> None:
+    mean, stderr = mean_of(values)
+    assert mean == pytest.approx(np.mean(values))
+    assert (stderr is None) == (len(values) == 1) == (STUDENT[len(values) - 1] is None)
+    if stderr is not None:
+        assert stderr == pytest.approx(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def test_the_quantiles_are_students() -> None:
+    # P(|T| <= t) = 0.95: for one degree of freedom tan(0.475 pi), for two sqrt(2) p / sqrt(1 - p^2) with p = 0.95
+    assert STUDENT[1] == pytest.approx(np.tan(0.475 * np.pi), abs=1e-6)
+    assert STUDENT[2] == pytest.approx(np.sqrt(2) * 0.95 / np.sqrt(1 - 0.95**2), abs=1e-6)
+    known = [t for t in STUDENT if t is not None]
+    assert known == sorted(known, reverse=True)
 
 
 @given(st.integers(2, 8))

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 
 ALL = "(all)"
 """Stands for all tasks of a model, in place of the name of another task."""
+STUDENT = (None, 12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+"""The 97.5 % quantiles of Student's t with n - 1 degrees of freedom, for n = 1 … 10 seeds; none for one."""
+WIDTH = f"([{', '.join('NULL' if t is None else repr(t) for t in STUDENT)}]::DOUBLE[])[seeds]"
 COLUMNS = {
-    "learning_curve": 'version, task, fraction, n_rows, metric, "on", score, log_loss',
-    "task_transfer": 'version, task, with_task, metric, "on", seeds, score, alone, delta, stderr',
+    "learning_curve": 'version, task, fraction, n_rows, metric, "on", seeds, score, '
+    "score - stderr * t AS score_low, score + stderr * t AS score_high, log_loss",
+    "task_transfer": 'version, task, with_task, metric, "on", seeds, score, alone, delta, stderr, '
+    "delta - stderr * t AS delta_low, delta + stderr * t AS delta_high",
 }
 ORDER = {"learning_curve": "task, fraction", "task_transfer": f"task, with_task = '{ALL}', with_task"}
 
@@ -37,7 +42,7 @@ def study_body(study: str) -> str:
     """Return the body of ``learning_curve`` or ``task_transfer``: what is stored of the version studied last."""
     own = f"lower(model) = lower(@model@) AND study = '{study}'"
     return (
-        f"SELECT {COLUMNS[study]} FROM @home@.studies WHERE {own} "
+        f"SELECT {COLUMNS[study]} FROM (SELECT *, {WIDTH} AS t FROM @home@.studies) WHERE {own} "
         f"AND version = (SELECT max(version) FROM @home@.studies WHERE {own}) ORDER BY {ORDER[study]}"
     )
 
@@ -64,15 +69,19 @@ def nets(tasks: Sequence[str]) -> list[tuple[str, ...]]:
     return [*alone, *pairs, *([tuple(tasks)] if len(tasks) > 2 else [])]
 
 
+def mean_of(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean of values, one a seed, and its standard error; None of a single seed."""
+    n = len(values)
+    mean = sum(values) / n
+    if n == 1:
+        return mean, None
+    return mean, math.sqrt(sum((one - mean) ** 2 for one in values) / (n - 1) / n)
+
+
 def compared(together: Sequence[float], alone: Sequence[float]) -> tuple[float, float, float, float | None]:
     """Return the means of two rows of scores, seed by seed, their difference, and its standard error over the seeds.
 
     The standard error is that of the mean of paired differences; None of a single seed.
     """
-    differences = [one - other for one, other in zip(together, alone, strict=True)]
-    n = len(differences)
-    delta = sum(differences) / n
-    stderr = None
-    if n > 1:
-        stderr = math.sqrt(sum((one - delta) ** 2 for one in differences) / (n - 1) / n)
-    return sum(together) / n, sum(alone) / n, delta, stderr
+    delta, stderr = mean_of([one - other for one, other in zip(together, alone, strict=True)])
+    return mean_of(together)[0], mean_of(alone)[0], delta, stderr

@@ -47,6 +47,8 @@ PARAMETERS = {
     "explain_predict": ("model", "tbl", "top_k", "task"),
     "slices": ("model", "tbl"),
     "constraint_violations": ("model", "tbl"),
+    "learning_curve": ("model", "seeds"),
+    "task_transfer": ("model", "seeds", "most"),
 }
 """Parameters by place, of the functions whose arguments are checked."""
 FUNCTIONS = MATRIX_FUNCTIONS + LABEL_FUNCTIONS + MODEL_FUNCTIONS + HISTORY_FUNCTIONS + OTHER_FUNCTIONS

@@ -120,7 +120,8 @@ def check(rooms: Rooms, call: Call, snapshot: CatalogSnapshot, piece: Piece, par
         entry = snapshot.entry("model", name, span)
         if call.name in STUDIES:
             try:
-                run_study.read(rooms, call.name, entry.name, snapshot)
+                given = partial(argument, call, piece=piece, parameters=parameters)
+                run_study.read(rooms, call.name, entry.name, snapshot, given)
             except WsdbError as error:
                 raise error.at(span) from error.__cause__
     elif call.name in MODEL_FUNCTIONS:

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from wsdb.catalog.snapshot import CatalogSnapshot
-from wsdb.core.errors import CatalogError, ModelError, WsdbError
-from wsdb.monitor.study import ALL, Score, compared, nets, score_of
+from wsdb.core.errors import CatalogError, ModelError, SpecError, WsdbError
+from wsdb.monitor.study import ALL, STUDENT, Score, compared, mean_of, nets, score_of
 from wsdb.planner.steps import Train
 from wsdb.session import run_labels, run_model, run_train
+from wsdb.session.arguments import Given
 from wsdb.session.rooms import Rooms
 from wsdb.session.training_rows import training_query
 
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
     from wsdb.model.train import Trained
 
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-SEEDS = 2
+SEEDS = {"learning_curve": 1, "task_transfer": 2}
+"""How many networks are trained of a kind, where the call does not say."""
+MOST_SEEDS = len(STUDENT)
+MOST = 60
+"""How many networks task_transfer trains where the call does not allow more."""
 TOO_FEW = ("WS505", "WS506")
 """Codes of rows that are too few to train on: none has a label, or all have the same."""
 KEY, GOLD = "__key", "__g_"
 
 
-def read(rooms: Rooms, study: str, model: str, snapshot: CatalogSnapshot) -> None:
+def read(rooms: Rooms, study: str, model: str, snapshot: CatalogSnapshot, given: Given = lambda name: None) -> None:
     """Make a study of the newest version of a model, unless it is stored or may not be made.
+
+    One with another number of seeds than the call says is made again.
 
     Raises
     ------
@@ -37,7 +44,11 @@ def read(rooms: Rooms, study: str, model: str, snapshot: CatalogSnapshot) -> Non
         WS204 where no version was studied yet and the read may not.
     ModelError
         WS516 where the tasks of a model with a single one are to be compared.
+    SpecError
+        WS307 for seeds or a number of networks that cannot be, and for more networks than are allowed.
     """
+    seeds = _number("seeds", given, MOST_SEEDS)
+    most = _number("most", given, None) or MOST
     spec, stored = snapshot.model(model), snapshot.models.get(model.lower())
     if study == "task_transfer" and len(spec.tasks) < 2:
         raise ModelError(
@@ -50,8 +61,9 @@ def read(rooms: Rooms, study: str, model: str, snapshot: CatalogSnapshot) -> Non
     there = {
         version
         for (version,) in rooms.engine.rows(
-            f"SELECT DISTINCT version FROM {rooms.engine.table('studies')} WHERE lower(model) = ? AND study = ?",
-            [model.lower(), study],
+            f"SELECT DISTINCT version FROM {rooms.engine.table('studies')} WHERE lower(model) = ? AND study = ? "
+            "AND (? IS NULL OR seeds = ?)",
+            [model.lower(), study, seeds, seeds],
         )
     }
     if stored.version in there:
@@ -75,8 +87,35 @@ def read(rooms: Rooms, study: str, model: str, snapshot: CatalogSnapshot) -> Non
     assert isinstance(step, Train)
     if step.input_hash != stored.input_hash:
         rooms.notice(f"{study}: rows, labels or definition of model {model} are newer than version {stored.version}")
-    lines = (learning_curve if study == "learning_curve" else task_transfer)(Trials(rooms, study, step))
+    trials, n_seeds = Trials(rooms, study, step), seeds or SEEDS[study]
+    _check_most(study, len(nets(trials.names)) * n_seeds, most, given)
+    lines = (learning_curve if study == "learning_curve" else task_transfer)(trials, n_seeds)
     run_labels.transact(rooms, lambda: rooms.catalog.put_study(model, stored.version, study, lines))
+
+
+def _number(name: str, given: Given, most: int | None) -> int | None:
+    """Return a whole number of at least 1 that a call gives, or None."""
+    found = given(name)
+    if found is None or found[0] is None:
+        return None
+    value, span = found
+    if not isinstance(value, int) or value < 1 or (most is not None and value > most):
+        limit = f"from 1 to {most}" if most is not None else "of at least 1"
+        raise SpecError("WS307", f"{name} is a whole number {limit}, not {value!r}", span=span)
+    return value
+
+
+def _check_most(study: str, n_networks: int, most: int, given: Given) -> None:
+    """Raise SpecError WS307 where a task transfer would train too many networks: each task, each pair, and all."""
+    if study != "task_transfer" or n_networks <= most:
+        return
+    found = given("most") or given("seeds")
+    raise SpecError(
+        "WS307",
+        f"task_transfer would train {n_networks} networks, and {most} are allowed",
+        span=found[1] if found is not None else None,
+        hint=f"most => {n_networks} allows them; fewer seeds, or a model of fewer tasks, need less",
+    )
 
 
 class Trials:
@@ -156,34 +195,42 @@ def kept(batch: pa.RecordBatch, fraction: float, valid_share: float) -> np.ndarr
     return np.asarray(chosen)
 
 
-def learning_curve(trials: Trials) -> list[tuple[Any, ...]]:
+def learning_curve(trials: Trials, seeds: int) -> list[tuple[Any, ...]]:
     """Return the rows of table studies of a learning curve: each task at each fraction of the training rows."""
-    trials.begin(len(FRACTIONS))
+    trials.begin(len(FRACTIONS) * seeds)
     lines: list[tuple[Any, ...]] = []
     for fraction in FRACTIONS:
-        trained: Trained | None = None
-        try:
-            trained = trials.train(trials.names, fraction=fraction)
-        except WsdbError as error:
-            if fraction == 1 or error.code not in TOO_FEW:
-                raise
-            trials.rooms.notice(f"learning_curve: {fraction:g} of the rows are too few: {error.message}")
+        every: list[Trained] = []
+        for seed in range(seeds):
+            try:
+                every.append(trials.train(trials.names, fraction=fraction, seed=seed))
+            except WsdbError as error:
+                if fraction == 1 or error.code not in TOO_FEW:
+                    raise
+                trials.rooms.notice(f"learning_curve: {fraction:g} of the rows are too few: {error.message}")
+                break
         for task in trials.names:
-            found = None if trained is None else score_of(task, trained.dev, trained.weak)
-            n = None if trained is None else trained.rows[task]["train"]
-            what = (None,) * 4 if found is None else (found.metric, found.on, found.score, found.log_loss)
-            metric, on, score, log_loss = what
-            lines.append((task, None, fraction, n, metric, on, 1, score, log_loss, None, None, None))
+            found = [score for one in every if (score := score_of(task, one.dev, one.weak)) is not None]
+            n = every[0].rows[task]["train"] if every else None
+            if not found:
+                lines.append((task, None, fraction, n, None, None, seeds, None, None, None, None, None))
+                continue
+            mean, stderr = mean_of([one.score for one in found])
+            log_loss, _ = mean_of([one.log_loss for one in found])
+            first = found[0]
+            lines.append(
+                (task, None, fraction, n, first.metric, first.on, len(found), mean, log_loss, None, None, stderr)
+            )
     return lines
 
 
-def task_transfer(trials: Trials) -> list[tuple[Any, ...]]:
+def task_transfer(trials: Trials, seeds: int) -> list[tuple[Any, ...]]:
     """Return the rows of table studies of a task transfer: each task with each other one, and with all."""
     names, made = trials.names, nets(trials.names)
-    trials.begin(len(made) * SEEDS)
+    trials.begin(len(made) * seeds)
     scores: dict[tuple[tuple[str, ...], str], list[Score]] = {}
     for tasks in made:
-        for seed in range(SEEDS):
+        for seed in range(seeds):
             trained = trials.train(tasks, seed=seed)
             for task in tasks:
                 found = score_of(task, trained.dev, trained.weak)
@@ -195,10 +242,10 @@ def task_transfer(trials: Trials) -> list[tuple[Any, ...]]:
             other = ALL if len(tasks) > 2 else next(name for name in tasks if name != task)
             together, alone = scores.get((tasks, task)), scores.get(((task,), task))
             if not together or not alone:
-                lines.append((task, other, None, None, None, None, SEEDS, None, None, None, None, None))
+                lines.append((task, other, None, None, None, None, seeds, None, None, None, None, None))
                 continue
             score, own, delta, stderr = compared([one.score for one in together], [one.score for one in alone])
             log_loss = sum(one.log_loss for one in together) / len(together)
             first = together[0]
-            lines.append((task, other, 1.0, None, first.metric, first.on, SEEDS, score, log_loss, own, delta, stderr))
+            lines.append((task, other, 1.0, None, first.metric, first.on, seeds, score, log_loss, own, delta, stderr))
     return lines
