@@ -249,7 +249,8 @@ class TrainSpec:
     threshold: str = _option(
         "auto",
         "where a label begins: the likeliest (argmax), or of BINARY and BITVECTOR tasks the threshold of the best f1 "
-        "or accuracy on dev; auto is argmax, but for ordinal tasks the expected label, cut so that the labels get the shares of prior_match",
+        "or accuracy on dev; auto is argmax, but for ordinal tasks the expected label, cut so that the labels get the "
+        "shares of prior_match",
         choices=("auto", "argmax", "f1", "accuracy"),
     )
     encoder: str = _option(
