@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,12 @@ TARGETS: dict[str, float] = {
     "incremental: 1% of the rows changed": 10.0,
     "incremental: 1% of the rows deleted": 10.0,
     "analysis_s": 1.0,
+    "ten tasks": 3.0,
+    "hundred tasks": 5.0,
+    "epoch": 1.15,
+    "first_epoch": 1.4,
+    "snorkel classifier": 4.0,
+    "memory_gb": 3.0,
     "crowdkit": 10.0,
     "sequence_f1": 73.34,
     "graph_mv": 6.0,
@@ -326,6 +333,60 @@ def multitask() -> str:
             rules = f"{facts[f'{task} rules']['mean']:.1f}" if f"{task} rules" in facts else ""
             rows.append([name, task, rules, *(f"{one['mean']:.1f} ± {one['half']:.1f}" for one in ways)])
     return table(["set", "task", "its rules", "a network of its own", "one network", "gain"], rows)
+
+
+@measured("quality_mmt")
+def many_tasks(found: Any) -> str:
+    """Return what a hundred tasks in one network cost and gain."""
+    cost, quality = found["cost"], found["quality"]
+    ten, hundred = (cost[f"ratio {n}"]["mean"] for n in (10, 100))
+    gain = quality["gain"]
+    targets = judged(ten, "ten tasks", least=False) + judged(hundred, "hundred tasks", least=False)
+    together, alone, worse = (quality[name]["mean"] for name in ("together", "alone", "worse"))
+    text = (
+        f"An epoch of ten tasks takes {ten:.1f} times that of one, an epoch of a hundred {hundred:.1f} times.{targets} "
+        f"Together the tasks are right in {together:.1f} % of the rows, each by itself in {alone:.1f} %: a gain of "
+        f"{gain['mean']:+.1f} ± {gain['half']:.1f}; {worse:.0f} of the hundred are worse together."
+    )
+    return said(text)
+
+
+@measured("bench_train")
+def training(found: Any) -> str:
+    """Return the speed of training beside a plain loop and Snorkel's classifier."""
+    rows, text = [], ""
+    for name in ("text", "table"):
+        case = found["cases"][name]
+        ratios = case["ratios"]
+        later, plain = (statistics.median(case[key][1:]) for key in ("wsdb_epochs_s", "plain_epochs_s"))
+        shown = [f"{later:.2f}", f"{plain:.2f}", f"{ratios['epoch']:.2f}", f"{ratios['first_epoch']:.2f}"]
+        rows.append([name, *shown])
+        for what, key in (("later epochs", "epoch"), ("first epoch", "first_epoch")):
+            text += f"{name.capitalize()}, {what}:{judged(ratios[key], key, least=False)} "
+    if "snorkel" in found["cases"]:
+        case = found["cases"]["snorkel"]
+        right = ", ".join(
+            f"{100 * own:.1f} % and {100 * case['snorkel']['right'][task]:.1f} %"
+            for task, own in case["wsdb"]["right"].items()
+        )
+        ratio = case["ratios"]["snorkel"]
+        text += (
+            f"Snorkel's MultitaskClassifier takes {ratio:.1f} times the CPU seconds on the table."
+            f"{judged(ratio, 'snorkel classifier')} Right on its three tasks, wsdb and Snorkel: {right}."
+        )
+    head = ["case", "wsdb, s an epoch", "plain, s an epoch", "wsdb / plain", "wsdb / plain, first epoch"]
+    return said(text) + table(head, rows)
+
+
+@measured("bench_memory")
+def memory(found: Any) -> str:
+    """Return the memory of training on a table that does not fit into it."""
+    text = (
+        f"{found['rows']:,} rows with {found['text_bytes'] / 1e9:.1f} GB of text, DuckDB's memory_limit "
+        f"{found['memory_limit']}: trained in {found['wall_s']:.0f} s ({found['cpu_s']:.0f} CPU s) with "
+        f"{found['peak_gb']:.2f} GB at most."
+    )
+    return said(text + judged(found["peak_gb"], "memory_gb", least=False, unit=" GB"))
 
 
 def ordinal() -> str:
