@@ -38,6 +38,7 @@ CREATE SLICE listed ON mails KEY (id) AS SELECT b.id FROM banned b UNION ALL FRO
 CREATE TAG late ON mails KEY (id) AS id > (SELECT max(id) FROM banned);
 CREATE SOURCE made_up FOR mails TAGS ('invented')
   AS SELECT 1000 + id AS id, 'money' AS body, 'spam' AS spam FROM banned;
+CREATE CONSTRAINT fits ON TASKS (spam, many) CHECK (spam = 'ham' OR many = 'no');
 CREATE MODEL filter FOR TASKS (spam, many) FROM mails FEATURES (body, stars) SLICES (some)
   WITH (epochs = 1, batch_size = 16);
 CREATE TABLE predictions AS SELECT id, MAP {'ham': 0.9, 'spam': 0.1} AS predicted_spam_probs FROM mails;
