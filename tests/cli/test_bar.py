@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,17 @@ def test_a_terminal_shows_a_bar_after_a_second_and_nothing_of_it_stays(runs: Run
 def test_no_bar_where_nobody_wants_it(runs: Runs, how: str) -> None:
     assert "done" in runs[how] and "━" not in runs[how] and "\r" not in runs[how].replace("\r\n", "")
     assert runs["err"] == ""
+
+
+def test_duckdb_draws_no_bar_of_its_own(tmp_path: Path) -> None:
+    script = tmp_path / "settings.sql"
+    shown = "enable_progress_bar', 'enable_progress_bar_print"
+    script.write_text(
+        f"SELECT string_agg(value, ' ' ORDER BY name) AS v FROM duckdb_settings() WHERE name IN ('{shown}')"
+    )
+    for flags, expected in (((), "true false"), (("--quiet",), "false false")):
+        with terminal("run", str(script), "--db", ":memory:", *flags) as one:
+            assert expected in one.close()
 
 
 def test_a_script_of_the_python_api_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

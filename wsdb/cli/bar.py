@@ -170,7 +170,10 @@ def seen(*, quiet: bool) -> bool:
     return not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def count(connection: Any) -> None:
-    """Let DuckDB count how far each query of a connection is, and draw nothing itself."""
+def count(connection: Any, *, wanted: bool) -> None:
+    """Let DuckDB count how far each query of a connection is, where wanted, and draw nothing itself.
+
+    On a terminal it would draw a bar of its own after two seconds.
+    """
     connection.execute("SET enable_progress_bar_print = false")
-    connection.execute("SET enable_progress_bar = true")
+    connection.execute(f"SET enable_progress_bar = {str(wanted).lower()}")

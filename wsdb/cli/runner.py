@@ -39,8 +39,7 @@ class Runner:
         self._leaves = leave
         self._bar: bar.Bar | None = None  # while a statement runs
         self.output = output
-        if self._seen:
-            bar.count(session.connection)
+        bar.count(session.connection, wanted=self._seen)
 
     def play(self, text: str, file: str | None = None, *, hide_empty: bool = False) -> int:
         """Run the statements of a script up to the first that fails; return the exit code.
