@@ -2,9 +2,9 @@
 
 The attributions of a label sum to its logit, z / T + b, minus the same logit where all inputs are NULL. A part's share
 is its Shapley value over two orders: the parts are given to the NULL row one after the other, first to last and last to
-first, and each gets the mean of what it adds. That is exact where parts add up, as in the wide path, and where no more
+first, and each gets the mean of what it adds. That is exact where parts add up, as in a linear path, and where no more
 than two of them act together. A text column's share is divided among its n-grams: each gets what it alone adds to the
-NULL row, which is its weight in the wide path; what is left, if anything, is the column's own. What the parts of a row
+NULL row, which is its linear weight; what is left, if anything, is the column's own. What the parts of a row
 are, and those of an element of a payload, says `wsdb.model.players`.
 """
 
