@@ -73,17 +73,20 @@ def test_taking_rows_twice_is_taking_them_once(rng: np.random.Generator) -> None
 def test_a_store_beyond_its_budget_is_mapped_from_files_and_released(
     rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_RESIDENT", 1 << 20)
+    monkeypatch.setattr(store, "_RESIDENT", 4 * 3 * store._FAULT)
     writer = StoreWriter(tmp_path, 0)
     parts = [encoded(rng, 50) for _ in range(3)]
     for part in parts:
         writer.append(part)
     kept = writer.finish()
     assert len(kept.maps) == 3  # x, dense and slots; what has no column has no file
-    kept.take(np.arange(3))
-    assert kept.resident == 3 * 3 * store._FAULT
-    kept.take(np.arange(3))
-    assert kept.resident == 0
+    released: list[int] = []
+    plain = store.Store.release
+    monkeypatch.setattr(store.Store, "release", lambda self: released.append(1) or plain(self))
+    rows = rng.integers(0, 150, 10)
+    assert same(kept.take(rows), concat_batches(parts).take(rows))  # read four rows at a time
+    assert len(released) == 3
+    assert len(kept.take(rows[:0])) == 0
     assert not kept.encoded.rows["x"].flags.writeable
 
 

@@ -15,13 +15,13 @@ from typing import BinaryIO, Generic, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from wsdb.model.arrays import EncodedBatch, Ragged
+from wsdb.model.arrays import EncodedBatch, Ragged, concat_batches
 from wsdb.model.hashing import HashedRows
 
 Item = TypeVar("Item")
 _PIECE = 16 << 20  # bytes of rows that are encoded at a time
 _RESIDENT = 256 << 20  # bytes of mapped files that stay in the process's memory
-_FAULT = 64 << 10  # bytes that Linux maps around a page that is read
+_FAULT = 2 << 20  # most bytes that Linux maps where a page is read: the whole folio that it lies in
 
 
 class Spilled(Generic[Item]):
@@ -133,30 +133,29 @@ class Store:
     ----------
     encoded : arrays in memory, or mapped from files
     maps : the mapped files
-    resident : estimate of the bytes mapped since the last release
     """
 
     encoded: EncodedBatch
     maps: list[mmap.mmap] = field(default_factory=list)
-    resident: int = 0
 
     def __len__(self) -> int:
         return len(self.encoded)
 
     def take(self, rows: np.ndarray) -> EncodedBatch:
-        """Return the given rows, in the given order, in memory."""
-        batch = self.encoded.take(rows)
-        if self.maps:
-            self.resident += len(rows) * len(self.maps) * _FAULT
-            if self.resident > _RESIDENT:
-                self.release()
-        return batch
+        """Return the given rows, in the given order, in memory; of mapped files few of them at a time."""
+        if not self.maps:
+            return self.encoded.take(rows)
+        step = max(1, _RESIDENT // (len(self.maps) * _FAULT))
+        parts = []
+        for start in range(0, max(len(rows), 1), step):
+            parts.append(self.encoded.take(rows[start : start + step]))
+            self.release()
+        return concat_batches(parts)
 
     def release(self) -> None:
         """Give mapped pages back to the system, which keeps them in its own cache while there is room."""
         for mapped in self.maps:
             mapped.madvise(mmap.MADV_DONTNEED)
-        self.resident = 0
 
 
 class StoreWriter:
