@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wsdb.model.calibrate import fit_temperature, log_loss, prior_offsets, softmax
 from wsdb.model.forward import probabilities
-from wsdb.model.losses import balanced_weights, sharpen_labels, task_losses
+from wsdb.model.losses import balanced_weights, sharpen_labels, side_by_side, task_losses
 from wsdb.model.spec import KINDS
 
 
@@ -50,6 +50,28 @@ def test_a_masked_row_has_no_part_in_the_loss_nor_in_the_gradient() -> None:
     assert logits.grad is not None
     assert logits.grad[0].abs().sum() > 0
     assert logits.grad[1].tolist() == [0, 0]
+
+
+@given(seed=st.integers(0, 2**31), sizes=st.lists(st.integers(2, 6), min_size=1, max_size=4))
+def test_tasks_of_several_sizes_side_by_side_cost_and_learn_what_each_does_alone(seed: int, sizes: list[int]) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = [(torch.randn(5, k, generator=generator) * 4).requires_grad_() for k in sizes]
+    alone = [one.detach().clone().requires_grad_() for one in logits]
+    targets = [torch.softmax(torch.randn(5, k, generator=generator), dim=1) for k in sizes]
+    weights = torch.rand(5, len(sizes), generator=generator)
+    labels = torch.zeros(5, len(sizes), max(sizes))
+    for t, one in enumerate(targets):
+        labels[:, t, : sizes[t]] = one
+    together = task_losses("multiclass", side_by_side(logits, max(sizes)), labels, weights)
+    each = [
+        task_losses("multiclass", one[:, None], target[:, None], weights[:, t, None])
+        for t, (one, target) in enumerate(zip(alone, targets, strict=True))
+    ]
+    torch.testing.assert_close(together, torch.cat(each))
+    together.sum().backward()
+    torch.cat(each).sum().backward()
+    for one, other in zip(logits, alone, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
 
 
 def test_a_batch_without_labels_for_a_task_costs_nothing_and_moves_nothing() -> None:

@@ -109,10 +109,15 @@ def test_spilled_items_come_back_in_their_order_as_often_as_wanted(budget: int, 
     assert list(batches) == [] and not (tmp_path / "rows").exists()
 
 
-def test_a_large_batch_is_cut_to_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_batches_are_cut_to_pieces_and_small_ones_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_PIECE", 1_000)
-    batch = pa.record_batch({"a": ["x" * 100] * 50})
-    cut = list(pieces(batch))
-    assert len(cut) > 4
-    assert pa.Table.from_batches(cut).equals(pa.Table.from_batches([batch]))
-    assert all(piece.num_rows <= 10 for piece in cut)
+    large = [pa.record_batch({"a": ["x" * 100] * 50})]
+    small = [pa.record_batch({"a": [str(i)]}) for i in range(300)]
+    for batches in (large, small, large + small, small + large, []):
+        cut = list(pieces(iter(batches)))
+        assert [row for piece in cut for row in piece["a"].to_pylist()] == [
+            row for batch in batches for row in batch["a"].to_pylist()
+        ]
+        assert all(piece.nbytes <= 4_000 for piece in cut)
+    assert len(list(pieces(large))) > 4
+    assert len(list(pieces(small))) < 10

@@ -75,7 +75,7 @@ def stack(kind: str, rows: TaskRows) -> LabelStack:
     return found
 
 
-def test_tasks_of_one_kind_payload_and_width_are_stacked_and_the_stack_gives_each_back() -> None:
+def test_tasks_of_one_kind_and_payload_with_few_labels_are_stacked_and_the_stack_gives_each_back() -> None:
     rng = np.random.default_rng(0)
     tasks = [
         TaskTarget("a", ("x", "y")),
@@ -85,6 +85,7 @@ def test_tasks_of_one_kind_payload_and_width_are_stacked_and_the_stack_gives_eac
         TaskTarget("e", ("no", "yes"), kind="select", payload="words"),
         TaskTarget("f", ("no", "yes"), kind="select", payload="words"),
         TaskTarget("g", ("x", "y"), kind="binary", payload="words"),
+        TaskTarget("h", tuple("abcdefghijklmnopq")),
     ]
     indptr = np.arange(0, 21, 2)
     targets = []
@@ -94,7 +95,7 @@ def test_tasks_of_one_kind_payload_and_width_are_stacked_and_the_stack_gives_eac
         labels = rng.random((n, k)).astype(np.float32)
         targets.append(TrainingLabels(labels, weights, None if task.payload is None else indptr))
     stacks = stack_labels(tasks, targets)
-    assert [one.tasks for one in stacks] == [(0, 2), (1,), (3,), (4,), (5,), (6,)]
+    assert [one.tasks for one in stacks] == [(0, 1, 2), (3,), (4,), (5,), (6,), (7,)]
     rows = np.array([7, 2, 2])
     for one in stacks:
         for place, t in enumerate(one.tasks):

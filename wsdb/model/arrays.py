@@ -35,10 +35,12 @@ class Ragged:
 
     def take(self, rows: np.ndarray) -> Ragged:
         """Return the given rows, in the given order."""
+        if not self.indptr[-1]:
+            return Ragged(np.zeros(len(rows) + 1, np.int64), self.arrays, self.parts)
         indptr, at = elements_of(self.indptr, rows)
         return Ragged(
             indptr,
-            {name: array[at] for name, array in self.arrays.items()},
+            {name: array.take(at, axis=0) for name, array in self.arrays.items()},
             {name: part.take(at) for name, part in self.parts.items()},
         )
 
@@ -69,7 +71,7 @@ class EncodedBatch:
         """Return the given rows, in the given order."""
         return EncodedBatch(
             len(rows),
-            {name: array[rows] for name, array in self.rows.items()},
+            {name: array.take(rows, axis=0) for name, array in self.rows.items()},
             {name: ragged.take(rows) for name, ragged in self.ragged.items()},
         )
 

@@ -21,7 +21,9 @@ class AveragedWeights:
     """
 
     def __init__(self, network: Network, steps_per_epoch: int) -> None:
-        self.live = [one for one in network.parameters() if one.requires_grad] if network.plan.deep else []
+        self.live: list[torch.Tensor] = (
+            [one for one in network.parameters() if one.requires_grad] if network.plan.deep else []
+        )
         self.means: list[torch.Tensor] = []
         self.window = max(_STEPS, steps_per_epoch)
         self.steps = 0
@@ -34,8 +36,7 @@ class AveragedWeights:
         with torch.no_grad():
             if not self.means:
                 self.means = [parameter.detach().clone() for parameter in self.live]
-            for mean, parameter in zip(self.means, self.live, strict=True):
-                mean.lerp_(parameter, 1 / min(self.steps, self.window))
+            torch._foreach_lerp_(self.means, self.live, 1 / min(self.steps, self.window))
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ from wsdb.model.spec import TaskTarget, TrainSpec
 
 _ENOUGH_GOLD = 100  # gold rows of dev from which calibration prefers them to held-out weak labels
 _COVERED = 0.75  # share of labeled rows from which the labels speak for the other rows
-_SAMPLE, _LOGITS, _LEAST = 1 << 20, 1 << 24, 1 << 14
+_SAMPLE, _LOGITS, _LEAST = 1 << 15, 1 << 24, 1 << 14
 """Rows whose decisions are compared with the class balance: so many, or fewer that have so many logits, or so few."""
 
 
@@ -66,7 +66,7 @@ def judge(
     """Calibrate every task.
 
     Temperature and thresholds are found on the gold labels of dev where there are 100, else on the held-out weak
-    labels; offsets need no labels, and are found on all rows, or on a million of them, fewer where labels are many.
+    labels; offsets need no labels, and are found on all rows, or on 32,768 of them, fewer where labels are many.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from wsdb.model.backend import torch
 from wsdb.model.calibrate import calibrated_loss, cases
 from wsdb.model.checkpoint import Checkpoint
 from wsdb.model.early_stop import BestWeights
-from wsdb.model.losses import task_losses
+from wsdb.model.losses import side_by_side, task_losses
 from wsdb.model.network import Network, drop, inputs_of, network_logits
 from wsdb.model.optimize import Optimizers, TaskBalance
 from wsdb.model.parallel import World
@@ -205,7 +205,7 @@ class Loop:
         segments = None if rows_of is None else torch.from_numpy(rows_of).to(self.device)  # [E]
         losses = labels.new_zeros(len(stack.tasks))
         for view in zip(*(scores[t] for t in stack.tasks), strict=True):
-            logits = torch.stack(view, dim=1).float()  # [E, t, k]
+            logits = side_by_side(view, stack.labels.shape[2])  # [E, t, k]
             losses = losses + task_losses(stack.kind, logits, labels, weights, segments)
         return losses, np.stack([own.counts(), every.counts()])
 

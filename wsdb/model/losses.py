@@ -13,10 +13,15 @@ as many labels are computed together: t of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from wsdb.model.backend import torch
 from wsdb.model.layers import largest, row_log_softmax, sums
+
+pad = torch.nn.functional.pad
+_NEVER = -1e9  # a logit whose softmax is 0, and finite, since 0 times it is 0
 
 
 def task_losses(
@@ -42,6 +47,12 @@ def task_losses(
         assert segments is not None
         return select_cross_entropy(logits[:, 0, 1], labels[:, 0, 1], weights[:, 0], segments)[None]
     return expected_cross_entropies(logits, labels, weights)
+
+
+def side_by_side(logits: Sequence[torch.Tensor], k: int) -> torch.Tensor:
+    """Return logits [E, k_i] of t tasks as float32 [E, t, k]; what a task has no label for has probability 0."""
+    wide = [one if one.shape[1] == k else pad(one.float(), (0, k - one.shape[1]), value=_NEVER) for one in logits]
+    return torch.stack(wide, dim=1).float()
 
 
 def expected_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,9 @@ class Optimizers:
     def zero_grad(self) -> None:
         """Forget the gradients."""
         for part in self.parts.values():
-            part.zero_grad(set_to_none=True)
+            for group in part.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
 
     def step(self) -> None:
         """Take a step of every optimizer; the step size of AdamW rises linearly to its value in the warm-up."""

@@ -158,12 +158,11 @@ def read_rows(
         writer = files.enter_context(StoreWriter(folder, budget))
         reader, columns = _RowReader(wanted), wanted.columns()
         fitting = PayloadFitting(wanted.payloads, spec.min_rows, wanted.embeddings)
-        for batch in batches:
-            for piece in pieces(batch):
-                reader.see(piece)
-                fitting.update(piece, piece.column(KEY))
-                inputs = piece.select(columns)
-                spill.append(inputs, inputs.nbytes)
+        for piece in pieces(batches):
+            reader.see(piece)
+            fitting.update(piece, piece.column(KEY))
+            inputs = piece.select(columns)
+            spill.append(inputs, inputs.nbytes)
         if not reader.keys:
             raise ModelError("WS505", "there are no rows to train on")
         labels = [one.finish() for one in reader.labels]

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
@@ -87,9 +87,25 @@ def spilled_texts(file: Path, budget: int) -> Spilled[list[HashedRows]]:
     return Spilled(file, budget, _save_texts, _load_texts)
 
 
-def pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut a batch to pieces of some 16 megabytes, so that encoding one takes little memory."""
-    step = max(1, batch.num_rows * _PIECE // max(batch.nbytes, 1))
+def pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join small batches and cut large ones to pieces of at most some 16 megabytes.
+
+    Encoding one takes little memory, and costs little beside what its rows cost.
+    """
+    waiting: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        waiting.append(batch)
+        size += batch.nbytes
+        if size >= _PIECE:
+            yield from _cut(pa.concat_batches(waiting), size)
+            waiting, size = [], 0
+    if waiting:
+        yield from _cut(pa.concat_batches(waiting), size)
+
+
+def _cut(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    step = max(1, batch.num_rows * _PIECE // max(size, _PIECE))
     for start in range(0, batch.num_rows, step):
         yield batch.slice(start, step)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from wsdb.model.losses import balanced_weights, sharpen_labels
 from wsdb.model.rows import TaskRows, any_of, count, hold_out, repeat
 from wsdb.model.spec import TaskTarget, TrainSpec
 
+_FEW = 16  # tasks of at most so many labels are computed as if they had as many as the largest of them
 _MIN_HELD_OUT = 20  # fewer held-out labels than this say nothing about when to stop, nor about calibration
 
 
@@ -52,19 +53,21 @@ class TrainingLabels:
 
 @dataclass(frozen=True, slots=True)
 class LabelStack:
-    """The labels of t tasks whose losses are computed together: of one kind, payload and number of labels.
+    """The labels of t tasks whose losses are computed together: of one kind and payload, and with about as many labels.
 
     Attributes
     ----------
     kind : of the tasks
     tasks : their places among the tasks of the network; a select task stands alone
-    labels : float32 (E, t, k)
+    sizes : how many labels each has; k is the largest
+    labels : float32 (E, t, k); 0 beyond the labels of a task
     weights : float32 (E, t), of bitvectors (E, t, k)
     indptr : as in `TrainingLabels`
     """
 
     kind: str
     tasks: tuple[int, ...]
+    sizes: tuple[int, ...]
     labels: np.ndarray
     weights: np.ndarray
     indptr: np.ndarray | None
@@ -74,11 +77,11 @@ class LabelStack:
         at, indptr = rows, None
         if self.indptr is not None:
             indptr, at = elements_of(self.indptr, rows)
-        return LabelStack(self.kind, self.tasks, self.labels[at], self.weights[at], indptr)
+        return replace(self, labels=self.labels.take(at, axis=0), weights=self.weights.take(at, axis=0), indptr=indptr)
 
     def of(self, place: int) -> TrainingLabels:
         """Return the labels of one of the t tasks, as views."""
-        return TrainingLabels(self.labels[:, place], self.weights[:, place], self.indptr)
+        return TrainingLabels(self.labels[:, place, : self.sizes[place]], self.weights[:, place], self.indptr)
 
     @property
     def segments(self) -> np.ndarray | None:
@@ -115,25 +118,33 @@ class LabelStack:
 
 
 def stack_labels(tasks: Sequence[TaskTarget], targets: Sequence[TrainingLabels]) -> list[LabelStack]:
-    """Put the labels of tasks that can be computed together side by side."""
+    """Put the labels of tasks that can be computed together side by side, those of up to 16 labels in one stack."""
     alike: dict[tuple[str, str | None, int], list[int]] = {}
     for t, task in enumerate(tasks):
-        kind = task.kind if task.kind in ("bitvector", "select") else "multiclass"
-        alike.setdefault((kind, task.payload if kind != "select" else task.name, len(task.labels)), []).append(t)
+        kind, k = task.kind if task.kind in ("bitvector", "select") else "multiclass", len(task.labels)
+        width = max(k, _FEW) if kind == "multiclass" else k
+        alike.setdefault((kind, task.payload if kind != "select" else task.name, width), []).append(t)
     return [
         LabelStack(
             kind,
             tuple(own),
+            tuple(len(tasks[t].labels) for t in own),
             _side_by_side([targets[t].labels for t in own]),
-            _side_by_side([targets[t].weights for t in own]),
+            targets[own[0]].weights[:, None] if len(own) == 1 else np.stack([targets[t].weights for t in own], axis=1),
             targets[own[0]].indptr,
         )
         for (kind, _, _), own in alike.items()
     ]
 
 
-def _side_by_side(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return arrays[0][:, None] if len(arrays) == 1 else np.stack(arrays, axis=1)
+def _side_by_side(labels: Sequence[np.ndarray]) -> np.ndarray:
+    """Return labels (E, k_i) of t tasks as (E, t, k), with 0 beyond those of a task; those of one task as a view."""
+    if len(labels) == 1:
+        return labels[0][:, None]
+    stacked = np.zeros((len(labels[0]), len(labels), max(one.shape[1] for one in labels)), np.float32)
+    for t, one in enumerate(labels):
+        stacked[:, t, : one.shape[1]] = one
+    return stacked
 
 
 def training_labels(
