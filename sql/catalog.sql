@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS wsdb.matrix_columns (
 );
 
 -- When each primitive was computed into wsdb.primitive_<name>, and from what; input_hash is NULL until it is known.
+-- Column __made_from of that table is the hash of the row that a row was made from; NULL where that is not one row.
 CREATE TABLE IF NOT EXISTS wsdb.primitive_runs (
     name VARCHAR, n_rows BIGINT, input_hash VARCHAR, computed_at TIMESTAMP
 );

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import wsdb
-from wsdb.engine import patterns, rows
+from wsdb.engine import patterns, primitives, rows
 from wsdb.planner import columns as columns_plan
 from wsdb.planner import match as match_plan
 from wsdb.planner import matrix as matrix_plan
@@ -25,9 +25,13 @@ BODIES = [
     "AS SELECT d.id, '{label}' FROM data d JOIN kb ON d.a = kb.a WHERE kb.a <> {number}",
     "VOTE '{label}' WHEN a IN (SELECT kb.a FROM kb) AND id <> {number}",
     "FROM VOTES votes (id, worker, label)",
+    "VOTE '{label}' WHEN made.size > {number}",
+    "AS CASE WHEN made.size + a = {number} THEN '{label}' WHEN alike.n > 1 THEN 'x' END",
     "WITH (columns = ['a']) LANGUAGE python AS $$def lf(batch):\n"
     "    return ['{label}' if a is not None and a > {number} else None for a in batch['a'].to_pylist()]$$",
 ]
+MADE = "PRIMITIVE made ON data AS SELECT id, coalesce(a, 0) + coalesce(length(b), 7) AS size FROM data WHERE id"
+ALIKE = "PRIMITIVE alike ON data AS SELECT id, count(*) OVER (PARTITION BY a) AS n FROM data"
 NUMBERS = st.integers(0, 4)
 EDITS = st.one_of(
     st.tuples(st.just("create"), st.sampled_from("pqr"), st.sampled_from(BODIES), st.sampled_from(["x", "y"]), NUMBERS),
@@ -36,6 +40,7 @@ EDITS = st.one_of(
     st.tuples(st.just("update"), st.integers(0, 9), NUMBERS | st.none(), st.sampled_from(["1", "22", "z3", None])),
     st.tuples(st.just("delete"), st.integers(0, 9)),
     st.tuples(st.just("kb"), NUMBERS),
+    st.tuples(st.just("primitive"), NUMBERS),
     st.tuples(st.just("vote"), st.integers(0, 9), st.sampled_from(["ann", "bob"]), st.sampled_from(["x", "y"])),
     st.tuples(st.just("read")),
 )
@@ -59,6 +64,8 @@ def edit(session: wsdb.Session, change: tuple[Any, ...]) -> None:
             session.execute("DELETE FROM data WHERE id = ?", [key])
         case ("kb", number):
             session.execute("INSERT INTO kb VALUES (?)", [number])
+        case ("primitive", number):
+            session.execute(f"CREATE OR REPLACE {MADE} - {number} <> 0")
         case ("vote", key, worker, label):
             session.execute("INSERT INTO votes SELECT id, ?, ? FROM data WHERE id = ?", [worker, label, key])
         case ("read",):
@@ -80,7 +87,7 @@ def counted(session: wsdb.Session) -> list[list[tuple[Any, ...]]]:
 
 WAYS = {
     "as planned": {},
-    "row by row": {matrix_plan: {"FEW": 2.0}, patterns: {"FEW": 2.0}},
+    "row by row": {matrix_plan: {"FEW": 2.0}, patterns: {"FEW": 2.0}, primitives: {"MANY": 2.0}},
     "row by row, matched": {matrix_plan: {"FEW": 2.0}, match_plan: {"WORTH": 0.0}},
     "row by row, sampled": {matrix_plan: {"FEW": 2.0}, rows: {"SAMPLED": 0, "SAMPLE_PERCENT": 100}},
     "sparse": {columns_plan: {"WIDE_COLUMNS": 0}, matrix_plan: {"FEW": 2.0}},
@@ -119,12 +126,16 @@ def check(way: str, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[Any, ..
         )
         session.execute("CREATE TABLE kb (a INT); CREATE TABLE votes (id INT, worker TEXT, label TEXT)")
         session.execute("CREATE TASK t ON data KEY (id) TYPE MULTICLASS ('x', 'y')")
+        session.execute(f"CREATE {MADE} <> 2; CREATE {ALIKE}; CREATE LF s FOR TASK t VOTE 'x' WHEN made.size > 2")
         for change in changes:
             edit(session, change)
         kept = matrix(session)
         labels = session.execute("FROM labels('t') ORDER BY id").fetchall()
         counts = counted(session)
+        made = session.execute("FROM made ORDER BY id").fetchall()
         session.execute("REFRESH LABELS FOR TASK t FULL")
         assert matrix(session) == kept
         assert counted(session) == counts
         assert session.execute("FROM labels('t') ORDER BY id").fetchall() == labels
+        (definition,) = session.execute("SELECT sql FROM wsdb.primitives WHERE name = 'made'").fetchall()[0]
+        assert session.execute(f"{definition.partition(' AS ')[2]} ORDER BY id").fetchall() == made

@@ -83,8 +83,8 @@ class Engine(Protocol):
     def describe(self, query: str, span: Span | None, what: str) -> Columns:
         """Return the (name, type) columns of a SELECT of the user's."""
 
-    def materialise(self, primitive: Primitive) -> int:
-        """Compute a primitive into its table, and return its number of rows."""
+    def materialise(self, primitive: Primitive) -> tuple[int, int]:
+        """Bring the table of a primitive up to date; return its number of rows, and how many were computed."""
 
     def inspect(
         self,

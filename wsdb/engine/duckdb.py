@@ -27,6 +27,7 @@ from wsdb.engine.match import Kernel, kernels_of
 from wsdb.engine.matrix import WideRun
 from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.patterns import Patterns, has_table
+from wsdb.engine.primitives import materialise
 from wsdb.engine.qualify import qualified
 from wsdb.engine.relation import describe, relation_columns
 from wsdb.engine.rows import joins_of, probe
@@ -106,12 +107,11 @@ class DuckDBEngine:
         joins = joins_of(task, [one.name for one in primitives_of(lf, primitives)], self.table)
         return check_lf(self.con, lf, task, at, joins)
 
-    def materialise(self, primitive: Primitive) -> int:
-        """Compute a primitive into its table, and return its number of rows."""
-        table = self.table(f"primitive_{primitive.name}")
-        self.con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM (\n{primitive.sql}\n)")
-        (rows,) = self.con.execute(f"SELECT count(*) FROM {table}").fetchall()[0]
-        return int(rows)
+    def materialise(self, primitive: Primitive) -> tuple[int, int]:
+        """Bring the table of a primitive up to date; see `wsdb.engine.primitives.materialise`."""
+        name = f"primitive_{primitive.name}"
+        stored = has_table(self.con, self.database, name)
+        return materialise(self.con, primitive, functions(self.con), self.table(name), stored=stored)
 
     def columns(self, relation: str, at: Statement | None = None, what: str = "relation") -> list[tuple[str, str]]:
         """Return the (name, type) columns of a relation."""

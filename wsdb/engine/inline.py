@@ -1,8 +1,9 @@
-"""Inline: a SELECT that only filters the task's relation, as an expression over one row."""
+"""Inline: a SELECT that only filters a relation, as expressions over one row."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -15,14 +16,32 @@ PLAIN = ("modifiers", "group_expressions", "group_sets", "cte_map", "having", "q
 BARRED = frozenset({"SUBQUERY", "WINDOW", "STAR", "COLUMNS", "PARAMETER", "POSITIONAL_REFERENCE", "LAMBDA_REF"})
 
 
-def inlined(
-    con: duckdb.DuckDBPyConnection, query: str, task: Task, columns: list[str], aggregates: frozenset[str]
-) -> str | None:
-    """Return the expression that votes as ``SELECT key…, label FROM relation [WHERE …]`` does; None for other queries.
+@dataclass(frozen=True, slots=True)
+class RowSelect:
+    """A SELECT whose every row is made from one row of a relation, in DuckDB's own words.
+
+    Attributes
+    ----------
+    names : of each item of its select list the alias, or of a column the name; empty for other expressions
+    plain : whether an item is a column under its own name
+    items : the SQL of each item
+    where : the SQL of its condition, None without one
+    """
+
+    names: tuple[str, ...]
+    plain: tuple[bool, ...]
+    items: tuple[str, ...]
+    where: str | None
+
+
+def row_select(
+    con: duckdb.DuckDBPyConnection, query: str, relation: str, columns: list[str], aggregates: frozenset[str]
+) -> RowSelect | None:
+    """Return a query of the form ``SELECT expression… FROM relation [WHERE …]`` in parts; None for other queries.
 
     Parameters
     ----------
-    columns : of the task's relation
+    columns : of the relation
     aggregates : lower-cased names of aggregate and table functions
     """
     parsed = tree(con, query)
@@ -33,21 +52,41 @@ def inlined(
     if select.get("type") != "SELECT_NODE" or source.get("type") != "BASE_TABLE" or not _plain(select, source):
         return None
     path = [part for part in (source["catalog_name"], source["schema_name"], source["table_name"]) if part]
-    if ".".join(path).lower() != task.relation.replace('"', "").lower():
+    if ".".join(path).lower() != relation.replace('"', "").lower():
         return None
-    items = select["select_list"]
-    if len(items) != len(task.keys) + 1 or not _keys_first(items, task):
-        return None
+    items, where = select["select_list"], select.get("where_clause")
     name = (source.get("alias") or source["table_name"]).lower()
     known = {column.lower() for column in columns}
-    parts = [items[-1]] + ([select["where_clause"]] if select.get("where_clause") else [])
-    if not all(_own(part, name, known, aggregates) for part in parts):
+    if not all(_own(part, name, known, aggregates) for part in [*items, *([where] if where else [])]):
         return None
-    label = _text(con, parsed, items[-1])
-    where = _text(con, parsed, select["where_clause"]) if select.get("where_clause") else None
-    if label is None or (select.get("where_clause") and where is None):
+    texts = [_text(con, parsed, part) for part in [*items, *([where] if where else [])]]
+    if any(text is None for text in texts):
         return None
-    return label if where is None else f"CASE WHEN {where} THEN {label} END"
+    found = [text for text in texts if text is not None]
+    columns = [item["column_names"][-1] if item.get("class") == "COLUMN_REF" else "" for item in items]
+    names = [item.get("alias") or column for item, column in zip(items, columns, strict=True)]
+    plain = [bool(column) and column.lower() == name.lower() for column, name in zip(columns, names, strict=True)]
+    return RowSelect(tuple(names), tuple(plain), tuple(found[: len(items)]), found[-1] if where else None)
+
+
+def inlined(
+    con: duckdb.DuckDBPyConnection, query: str, task: Task, columns: list[str], aggregates: frozenset[str]
+) -> str | None:
+    """Return the expression that votes as ``SELECT key…, label FROM relation [WHERE …]`` does; None for other queries.
+
+    Parameters
+    ----------
+    columns : of the task's relation
+    aggregates : lower-cased names of aggregate and table functions
+    """
+    found = row_select(con, query, task.relation, columns, aggregates)
+    keys = [key.lower() for key in task.keys]
+    if found is None or not all(found.plain[:-1]) or [name.lower() for name in found.names[:-1]] != keys:
+        return None
+    if found.names[-1].lower() in keys:
+        return None
+    label = found.items[-1]
+    return label if found.where is None else f"CASE WHEN {found.where} THEN {label} END"
 
 
 def _plain(select: dict[str, Any], source: dict[str, Any]) -> bool:
@@ -59,16 +98,6 @@ def _plain(select: dict[str, Any], source: dict[str, Any]) -> bool:
         if value:
             return False
     return not source.get("sample") and not source.get("column_name_alias") and not source.get("at_clause")
-
-
-def _keys_first(items: list[dict[str, Any]], task: Task) -> bool:
-    for item, key in zip(items, task.keys, strict=False):
-        if item.get("class") != "COLUMN_REF" or item["column_names"][-1].lower() != key.lower():
-            return False
-        if item.get("alias") and item["alias"].lower() != key.lower():
-            return False
-    label: str = items[-1].get("alias") or ""
-    return label.lower() not in {key.lower() for key in task.keys}
 
 
 def _own(part: dict[str, Any], name: str, known: set[str], aggregates: frozenset[str]) -> bool:

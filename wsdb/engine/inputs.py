@@ -14,6 +14,7 @@ from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
 from wsdb.engine.analyze import Reads, functions, reads
+from wsdb.engine.primitives import RowPrimitive, row_primitive
 from wsdb.engine.udf import source_of
 
 
@@ -43,6 +44,7 @@ class Inputs:
         self._primitives = primitives
         self._served = served
         self._relations: dict[str, str] = {}
+        self._row_primitives: dict[Primitive, RowPrimitive | None] = {}
         self.functions = functions(con)
 
     def stale(self, lfs: list[LabelingFunction]) -> tuple[tuple[Primitive, str], ...]:
@@ -68,8 +70,17 @@ class Inputs:
         views = {_bare(relation).rpartition(".")[2] for relation in found.relations}
         return (*own, *(one for one in self._primitives if one not in own and one.name.lower() in views))
 
+    def by_row(self, primitive: Primitive) -> RowPrimitive | None:
+        """Return a primitive as one that is made row by row, None where it is not."""
+        if primitive not in self._row_primitives:
+            self._row_primitives[primitive] = row_primitive(self._con, primitive, self.functions)
+        return self._row_primitives[primitive]
+
     def made_from(self, primitive: Primitive) -> str:
         """Return the hash of what a primitive is made from."""
+        by_row = self.by_row(primitive)
+        if by_row is not None:
+            return self.hash_relation(f"({by_row.inputs})")
         known = reads(self._con, primitive.sql, self.functions)
         if known.opaque or known.volatile(self.functions, []):
             return digest("always", uuid4().hex)

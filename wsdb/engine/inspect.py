@@ -85,7 +85,7 @@ class Inspector:
             prepare(self._con, (self._row_query(lf, task) for lf in lfs if lf.enabled and is_row(lf)))
         facts = {lf.name: self._lf(lf, task, types, together) for lf in lfs if lf.enabled}
         facts |= self._kernels(lfs, task, types, facts)
-        read = {name for known in facts.values() for name in known.reads}
+        read = {name for known in facts.values() for name in known.rests_on}
         if task.split is not None:
             read.add(task.split.column)
         if task.gold is not None and gold_is_own(task):
@@ -140,11 +140,19 @@ class Inspector:
         hashed = None if parts is None else digest(*about, *own, *parts, *sources)
         used = self._inputs.read_by(lf)
         joined = primitives_of(lf, list(self._primitives))
-        if hashed is not None:  # by what they are made from: they may have to be computed before they can be read
-            hashed = digest(hashed, *(self._inputs.made_from(one) for one in used)) if used else hashed
+        keys = {key.lower() for key in task.keys}
+        rowwise = {
+            one: made
+            for one in joined
+            if {key.lower() for key in one.keys} == keys and (made := self._inputs.by_row(one)) is not None
+        }
+        through = tuple(name for made in rowwise.values() for name in made.reads)
+        if hashed is not None and used:  # by what they are made from: they may have to be computed before they are read
+            inputs = (rowwise[one].definition if one in rowwise else self._inputs.made_from(one) for one in used)
+            hashed = digest(hashed, *inputs)
         looks_up = isinstance(lf.body, VoteWhen | Expression) and len(known.relations) > 1 + len(joined)
         names = tuple(one.name for one in joined)
-        return LFFacts(own, hashed, sources, looks_up, expression, listed=listed, primitives=names)
+        return LFFacts(own, hashed, sources, looks_up, expression, listed=listed, primitives=names, through=through)
 
     def _listed(self, lf: LabelingFunction, task: Task) -> bool:
         """Return whether the votes of a labeling function are lists of labels."""

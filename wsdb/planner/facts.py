@@ -25,6 +25,7 @@ class LFFacts:
     cost : what those predicates cost DuckDB, in microseconds a row
     listed : whether its votes are lists of labels
     primitives : the names of the primitives whose columns its row body reads
+    through : columns of the task's relation that those of these primitives are made from that are made row by row
     moved : whether its query names keys that came to the task's relation, or left it, since the stored label matrix
     """
 
@@ -37,7 +38,13 @@ class LFFacts:
     cost: float = 0.0
     listed: bool = False
     primitives: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
     moved: bool = False
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """The columns of the task's relation whose change can change its votes."""
+        return tuple(dict.fromkeys((*self.reads, *self.through)))
 
 
 @dataclass(frozen=True, slots=True)

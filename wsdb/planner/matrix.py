@@ -60,7 +60,7 @@ def is_edited(column: Column, old: dict[str, str], facts: TaskFacts, changed: Se
     if column.input_hash == ALWAYS or old.get(column.name) != column.input_hash:
         return True
     known = facts.lfs[column.lf.name]
-    return known.moved or any(name in changed for name in known.reads)
+    return known.moved or any(name in changed for name in known.rests_on)
 
 
 def rows_of(task: Task, kept: Sequence[Column], facts: TaskFacts, changes: RowChanges) -> tuple[Step, ...]:

@@ -279,7 +279,7 @@ def _reads_gold(rooms: Rooms, lf: LabelingFunction, task: Task, facts: LFFacts) 
     if gold is None or gold.is_query or isinstance(lf.body, Python):
         return False
     if gold_is_own(task):
-        return gold.column.lower() in (name.lower() for name in facts.reads)
+        return gold.column.lower() in (name.lower() for name in facts.rests_on)
     match lf.body:
         case Select(sql):
             query = sql

@@ -68,9 +68,9 @@ def run(rooms: Rooms, step: Step) -> None:
     for part in walk(step):
         if isinstance(part, Materialise):
             rooms.progress(f"primitive {part.primitive.name}", 0, 0)
-            rows = rooms.engine.materialise(part.primitive)
+            rows, computed = rooms.engine.materialise(part.primitive)
             rooms.catalog.put_primitive(part.primitive.name, rows, part.input_hash)
-            rooms.notice(f"primitive {part.primitive.name}: {rows:,} rows")
+            rooms.notice(f"primitive {part.primitive.name}: {rows:,} rows, {computed:,} computed")
         elif isinstance(part, LabelMatrix):
             run_matrix(rooms, part)
         elif isinstance(part, Fit):

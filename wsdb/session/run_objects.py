@@ -111,7 +111,7 @@ def create_view(rooms: Rooms, spec: Payload | Primitive) -> None:
         columns = tuple(name for name, _ in rooms.engine.columns(spec.relation))
         select = element_select(spec, columns)
     else:
-        select = f"SELECT * FROM wsdb.{ident(f'primitive_{spec.name}')}"
+        select = f"SELECT * EXCLUDE (__made_from) FROM wsdb.{ident(f'primitive_{spec.name}')}"
     with rooms.engine.at_home():
         rooms.engine.run(f"CREATE OR REPLACE VIEW {ident(spec.name)} AS {select}")
 
@@ -125,7 +125,7 @@ def create_primitive(stmt: CreatePrimitive, rooms: Rooms) -> None:
 
     def then(done: str) -> None:
         if done in MADE:
-            rows = rooms.engine.materialise(spec)
+            rows, _ = rooms.engine.materialise(spec)
             rooms.catalog.put_primitive(spec.name, rows, None)  # its inputs are hashed at the first refresh
             create_view(rooms, spec)
 
