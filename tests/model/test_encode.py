@@ -164,12 +164,12 @@ def test_a_constant_number_and_an_all_null_column_encode_to_zero() -> None:
     assert not encoded.rows[DENSE].any()
 
 
-def test_time_becomes_hour_weekday_and_month_in_utc() -> None:
-    # 2024-02-29 23:30 UTC was a Thursday; slots: hour + 1, weekday (Sunday 0) + 1, month
+def test_time_becomes_hour_weekday_month_day_and_minute_in_utc() -> None:
+    # 2024-02-29 23:30 UTC was a Thursday; slots: hour + 1, weekday (Sunday 0) + 1, month, day, minute + 1
     times = pa.array([dt.datetime(2024, 2, 29, 23, 30), dt.datetime(1969, 12, 31, 1, 0)], pa.timestamp("us", "UTC"))
     _, encoded, _ = fit(pa.table({"t": times}), [("t", "TIMESTAMP WITH TIME ZONE")])
-    local = encoded.rows[CATEGORIES] - np.array([0, 25, 33])
-    assert local.tolist() == [[24, 5, 2], [2, 4, 12]]
+    local = encoded.rows[CATEGORIES] - np.array([0, 25, 33, 46, 78])
+    assert local.tolist() == [[24, 5, 2, 29, 31], [2, 4, 12, 31, 1]]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -195,13 +195,23 @@ def test_a_vector_of_another_length_is_an_error_at_prediction() -> None:
 
 
 @pytest.mark.parametrize(
-    "duckdb_type", ["BLOB", "STRUCT(a INTEGER)", "VARCHAR[]", "MAP(VARCHAR, INTEGER)", "INTERVAL", "UUID"]
+    ("duckdb_type", "hint"),
+    [
+        ("BLOB", "VARCHAR, ENUM, BOOLEAN"),
+        ("MAP(VARCHAR, INTEGER)", "VARCHAR, ENUM, BOOLEAN"),
+        ("UUID", "VARCHAR, ENUM, BOOLEAN"),
+        ("VARCHAR[][]", "VARCHAR, ENUM, BOOLEAN"),
+        ("VARCHAR[]", 'AS SET ("x")'),
+        ("STRUCT(a INTEGER)", '"x".field AS field'),
+        ("INTERVAL", 'epoch("x")'),
+        ("TIME", 'epoch("x")'),
+    ],
 )
-def test_a_type_a_model_cannot_read_is_named_with_those_it_can(duckdb_type: str) -> None:
+def test_a_type_a_model_cannot_read_is_named_with_what_to_do(duckdb_type: str, hint: str) -> None:
     with pytest.raises(ModelError, match="column x") as caught:
         family("x", duckdb_type)
     assert caught.value.code == "WS503"
-    assert caught.value.hint is not None and "VARCHAR, ENUM, BOOLEAN" in caught.value.hint
+    assert caught.value.hint is not None and hint in caught.value.hint
 
 
 def test_a_column_of_another_family_is_an_error_that_names_both() -> None:

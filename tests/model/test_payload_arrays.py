@@ -105,8 +105,8 @@ def test_fields_of_every_type() -> None:
         None,
     ]
     found = arrays_of(set_of("things"), pa.record_batch({"things": things}))
-    # value 1, number 1, boolean 1, timestamp 3, vector 1, words 1 slots; number 1, timestamp 1, vector 2 columns
-    assert found.arrays[CATEGORIES].shape == (2, 8)
+    # value 1, number 1, boolean 1, timestamp 5, vector 1, words 1 slots; number 1, timestamp 1, vector 2 columns
+    assert found.arrays[CATEGORIES].shape == (2, 10)
     assert found.arrays[DENSE].shape == (2, 4)
     np.testing.assert_allclose(found.arrays[DENSE][0, 2:], np.array([3, 4]) / 5 * np.sqrt(2), rtol=1e-6)
     assert not found.arrays[DENSE][1].any()

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from tests.model.conftest import batches_of, reviews, rows_of
 from wsdb.model.calibrate import decision_offsets, label_shares
 from wsdb.model.judge import offsets_of
+from wsdb.model.plan import NetworkPlan
 from wsdb.model.predictor import Predictor
+from wsdb.model.resolve import resolve_batch_size, resolve_patience
 from wsdb.model.rows import TaskRows
 from wsdb.model.spec import TaskTarget, TrainSpec
 from wsdb.model.train import Trained, train
@@ -75,6 +77,31 @@ def test_rows_without_a_label_count_only_where_most_rows_have_one(rng: np.random
     many = offsets_of(TWO, logits, labels_of(probabilities, np.arange(2000) < 1600), "auto")
     assert (logits + few).argmax(axis=1)[:1000].mean() == pytest.approx(0.5, abs=0.05)
     assert (logits + many).argmax(axis=1).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def certain(n: int, yes: float) -> TaskRows:
+    return labels_of(np.eye(2)[(np.arange(n) < yes * n).astype(int)], np.ones(n, bool))
+
+
+def test_labels_without_doubt_move_nothing_but_the_shares_to_a_known_balance(rng: np.random.Generator) -> None:
+    logits, labels = np.stack([np.zeros(2000), rng.normal(size=2000)], axis=1), certain(2000, 0.2)
+    assert not offsets_of(TWO, logits, labels, "auto").any()
+    assert offsets_of(TWO, logits, labels, 1.0).any()
+    known = TaskTarget("y", ("a", "b"), balance=(0.5, 0.5))
+    shift = offsets_of(known, logits, labels, "auto")
+    assert shift[1] - shift[0] == pytest.approx(np.log(0.8 / 0.2))
+    assert not offsets_of(TWO, logits, labels_of(np.zeros((2000, 2)), np.zeros(2000, bool)), "auto").any()
+
+
+def test_networks_with_hidden_units_take_some_steps_an_epoch_however_few_the_rows() -> None:
+    wide, deep = (NetworkPlan(0, 3, 0, hidden, ()) for hidden in (0, 8))
+    sizes = [resolve_batch_size(TrainSpec(), deep, n) for n in (1, 30, 100, 500, 1280, 10_240, 10_241, 10**6)]
+    assert sizes == [4, 4, 4, 16, 64, 64, 128, 1024]
+    assert [resolve_batch_size(TrainSpec(), wide, n) for n in (1, 500, 10_240)] == [64, 64, 64]
+    assert resolve_batch_size(TrainSpec(batch_size=7), deep, 500) == 7
+    assert [resolve_patience(TrainSpec(), deep, steps) for steps in (0, 1, 20, 86, 1000)] == [256, 256, 13, 3, 3]
+    assert resolve_patience(TrainSpec(), wide, 1) == 3
+    assert resolve_patience(TrainSpec(patience=1), deep, 1) == 1
 
 
 def test_labels_of_elements_move_nothing(rng: np.random.Generator) -> None:

@@ -21,6 +21,7 @@ from wsdb.model.hashing import HashedRows
 
 MAX_CATEGORIES = 4_096
 _BINS = 16
+_SQUARE = 1e100  # numbers above it are scaled before they are squared
 _CLIP = 5.0  # standard deviations
 _DAY = 86_400_000_000  # microseconds
 
@@ -176,7 +177,7 @@ class NumberFit:
             edges = (distinct[1:] + distinct[:-1]) / 2
         else:
             edges = np.unique(np.quantile(known, np.arange(1, _BINS) / _BINS))
-        return cls(float(known.mean()), _spread(known), tuple(edges.tolist()))
+        return cls(*_mean_and_spread(known), tuple(edges.tolist()))
 
     @property
     def slots(self) -> tuple[int, ...]:
@@ -192,29 +193,32 @@ class NumberFit:
 
 @dataclass(frozen=True, slots=True)
 class TimestampFit:
-    """Mean and standard deviation in days; slots of hour, day of week and month (UTC), 0 for NULL."""
+    """Mean and standard deviation in days; slots of hour, weekday, month, day and minute in UTC, 0 for NULL."""
 
     mean: float
     std: float
 
     n_dense: ClassVar[int] = 1
-    slots: ClassVar[tuple[int, ...]] = (25, 8, 13)
+    slots: ClassVar[tuple[int, ...]] = (25, 8, 13, 32, 61)
 
     @classmethod
     def of(cls, micros: np.ndarray) -> TimestampFit:
         """Fit on all rows."""
         days = np.sort(micros[~np.isnan(micros)]) / _DAY
-        return cls(float(days.mean()), _spread(days)) if len(days) else cls(0.0, 1.0)
+        return cls(*_mean_and_spread(days)) if len(days) else cls(0.0, 1.0)
 
     def apply(self, micros: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Slots int32 (n, 3); dense float32 (n, 1), the day standardized, NULL 0."""
+        """Slots int32 (n, 5); dense float32 (n, 1), the day standardized, NULL 0."""
         missing = np.isnan(micros)
         whole = np.where(missing, 0, micros).astype(np.int64)
         day = whole // _DAY
+        month = day.astype("datetime64[D]").astype("datetime64[M]")
         parts = (
             whole // (_DAY // 24) % 24,
             (day + 4) % 7,  # 1970-01-01 was a Thursday
-            day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12,
+            month.astype(np.int64) % 12,
+            day - month.astype("datetime64[D]").astype(np.int64),
+            whole // (_DAY // 1440) % 60,
         )
         slot = np.where(missing[:, None], 0, np.stack(parts, axis=1) + 1)
         return slot.astype(np.int32), _standard(micros / _DAY, self.mean, self.std)[:, None]
@@ -258,10 +262,14 @@ TABLE_FITS: dict[str, Any] = {
 """Fit class of every kind but text."""
 
 
-def _spread(values: np.ndarray) -> float:
-    """Standard deviation, or 1 where all values are equal."""
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation, which is 1 where all values are equal; also of values whose squares overflow."""
+    most = float(np.abs(values).max())
+    if most > _SQUARE:
+        mean, spread = _mean_and_spread(values / most)
+        return mean * most, spread * most
     spread = float(values.std())
-    return spread if spread > 1e-12 * max(1.0, float(np.abs(values).max())) else 1.0
+    return float(values.mean()), spread if spread > 1e-12 * max(1.0, most) else 1.0
 
 
 def _standard(values: np.ndarray, mean: float, std: float) -> np.ndarray:

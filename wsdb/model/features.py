@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from wsdb.core.errors import ModelError, SpecError, did_you_mean
+from wsdb.core.sqltext import ident
 
 KINDS = ("text", "category", "number", "boolean", "timestamp", "vector")
 SUPPORTED = "VARCHAR, ENUM, BOOLEAN, numbers, DATE, TIMESTAMP, and lists or arrays of numbers"
@@ -75,11 +76,25 @@ def family(name: str, duckdb_type: str) -> str:
         raise ModelError(
             "WS503",
             f"a model cannot read column {name} of type {duckdb_type}",
-            hint=f"supported are {SUPPORTED}; cast the column in the model's SELECT",
+            hint=_hint(name, text),
             column=name,
             type=duckdb_type,
         )
     return found
+
+
+def _hint(name: str, duckdb_type: str) -> str:
+    """Say what a model can read in place of a type in capitals."""
+    own = ident(name)
+    for start, hint in (
+        ("STRUCT", f"give it fields as columns, FROM (SELECT *, {own}.field AS field FROM …)"),
+        ("INTERVAL", f"give it a number, FROM (SELECT * REPLACE (epoch({own}) AS {own}) FROM …)"),
+        ("TIME", f"give it a number, FROM (SELECT * REPLACE (epoch({own}) AS {own}) FROM …)"),
+        ("VARCHAR[", f"CREATE PAYLOAD … AS SET ({own}), or AS SEQUENCE, reads the elements of a list of strings"),
+    ):
+        if duckdb_type.startswith(start) and not duckdb_type.endswith("[][]"):
+            return hint
+    return f"supported are {SUPPORTED}; cast the column in the model's SELECT"
 
 
 def choose_kinds(

@@ -18,7 +18,7 @@ from wsdb.model.losses import side_by_side, task_losses
 from wsdb.model.network import Network, drop, inputs_of, network_logits
 from wsdb.model.optimize import Optimizers, TaskBalance
 from wsdb.model.parallel import World
-from wsdb.model.resolve import Steps
+from wsdb.model.resolve import Steps, resolve_patience
 from wsdb.model.rows import TaskRows, repeat
 from wsdb.model.slices import Outputs, expert_loss, membership_loss
 from wsdb.model.spec import TaskTarget, TrainSpec
@@ -91,6 +91,7 @@ class Loop:
     order: np.ndarray = field(init=False)
     totals: torch.Tensor = field(init=False)  # [t], in the order of the stacks: the loss times the number of labels
     seen: np.ndarray = field(init=False)  # (t,), that number
+    patience: int = field(init=False)
     at: int = 0
     saved: float = 0.0
 
@@ -106,6 +107,7 @@ class Loop:
             self.steps,
             most=steps * self.spec.epochs,
         )
+        self.patience = resolve_patience(self.spec, self.network.plan, steps)
         self.average = AveragedWeights(self.network, steps)
         self.best = BestWeights(self.network, self.tasks)
         by_task = {t: stack.of(place) for stack in self.stacks for place, t in enumerate(stack.tasks)}
@@ -132,7 +134,7 @@ class Loop:
                     self.tell(epoch, trained, valid)
                     if self.watch is not None:
                         self.watch(epoch, self.logits)
-                    stop = self.best.see(epoch, valid, patience=self.spec.patience, early=self.spec.early_stop)
+                    stop = self.best.see(epoch, valid, patience=self.patience, early=self.spec.early_stop)
                 ended = stop or epoch == self.spec.epochs
                 epoch += 1
                 self.order, self.at = np.empty(0, np.int64), 0

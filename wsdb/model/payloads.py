@@ -5,7 +5,7 @@ Notation for shapes: b rows, E elements of a payload in these rows, h units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wsdb.model.backend import torch
 from wsdb.model.combine import build_pooling
@@ -89,17 +89,27 @@ class ElementEncoder(nn.Module):
 
 
 class RowEncoder(nn.Module):
-    """A singleton payload: the row's own columns, where others read it, and the payloads that it reads."""
+    """A singleton payload: the row's own columns, where others read it, and the payloads that it reads.
+
+    Where there are several of these a rectified layer over all stands beside them, for what they say only together.
+    """
 
     def __init__(
-        self, name: str, columns: RowColumns | None, words: WordVectors | None, torso_width: int, sizes: list[int]
+        self,
+        name: str,
+        columns: RowColumns | None,
+        words: WordVectors | None,
+        sizes: Sequence[int],
+        width: int,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.name = name
         self.columns = columns
         self.words = words
-        own = sum(part.width for part in (columns, words) if part is not None)
-        self.size = torso_width + sum(sizes) + own
+        parts = [*sizes, *(part.width for part in (columns, words) if part is not None)]
+        self.mixed = affine(sum(parts), width, generator, gain=2.0) if len(parts) > 1 else None
+        self.size = sum(parts) + (0 if self.mixed is None else width)
 
     def forward(self, inputs: Inputs, hidden: torch.Tensor | None, sources: list[torch.Tensor]) -> torch.Tensor:
         """Return the vector of each row, float32 [b, size]: what torso, columns, words and sources say."""
@@ -108,7 +118,8 @@ class RowEncoder(nn.Module):
             parts.append(self.columns(inputs))
         if self.words is not None:
             parts.append(self.words(inputs.words[self.name], inputs.n))
-        return torch.cat([inputs.dense.new_empty(inputs.n, 0), *parts, *sources], dim=1)
+        vector = torch.cat([inputs.dense.new_empty(inputs.n, 0), *parts, *sources], dim=1)
+        return vector if self.mixed is None else torch.cat([vector, torch.relu(self.mixed(vector))], dim=1)
 
 
 class WordVectors(nn.Module):
@@ -192,7 +203,8 @@ class Payloads(nn.Module):
                 columns = RowColumns(plan, generator) if one.name in read_by_elements and has_columns(plan) else None
                 table = tables.get(one.name)
                 words = None if table is None else WordVectors(one, plan.width, table, generator)
-                row = RowEncoder(one.name, columns, words, plan.hidden, list(read.values()))
+                given = [*((plan.hidden,) if plan.hidden else ()), *read.values()]
+                row = RowEncoder(one.name, columns, words, given, plan.width, generator)
                 encoders[one.name], sizes[one.name] = row, row.size
             else:
                 encoders[one.name] = _element_encoder(plan, one, read, tables.get(one.name), generator)

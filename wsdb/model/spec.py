@@ -195,7 +195,7 @@ class TrainSpec:
     epochs: int = _option(15, "most passes over the training rows", low=1, high=1000)
     batch_size: int | str = _option(
         "auto",
-        "rows per step; auto is 64 to 1024, growing with the rows",
+        "rows per step; auto is 64 to 1024, growing with the rows, and less for networks with hidden units on few rows",
         low=1,
         high=65536,
         choices=("auto",),
@@ -228,7 +228,14 @@ class TrainSpec:
         "auto", "labels are raised to this power before training", low=0.1, high=100, choices=("auto",)
     )
     valid_share: float = _option(0.1, "share of labeled rows held out, chosen by key", low=0, high=0.5)
-    patience: int = _option(3, "epochs without a better held-out loss before a task stops", low=1, high=1000)
+    patience: int | str = _option(
+        "auto",
+        "epochs without a better held-out loss before a task stops; auto is 3, and 256 steps of networks with hidden "
+        "units",
+        low=1,
+        high=1000,
+        choices=("auto",),
+    )
     early_stop: bool = _option(True, "keep the epoch of the best held-out loss")
     calibrate: str = _option("temperature", "calibration on the held-out labels", choices=("temperature", "none"))
     prior_match: float | str = _option(

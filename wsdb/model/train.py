@@ -229,7 +229,7 @@ class Run:
             valid_rows=valid_rows,
             held_out=[out[valid_rows] for out in held_out],
             spec=self.spec,
-            batch_size=resolve_batch_size(self.spec, len(train_rows)),
+            batch_size=resolve_batch_size(self.spec, network.plan, len(train_rows)),
             steps=resolve_steps(self.spec, rows.encoder, network.plan, len(train_rows), views=views),
             views=views,
             bf16=use_bf16(self.spec.precision, self.device),

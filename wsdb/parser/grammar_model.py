@@ -99,6 +99,7 @@ def _source(cursor: Cursor) -> dict[str, object]:
 def _features(cursor: Cursor) -> dict[str, object]:
     cursor.expect("(")
     if cursor.accept("*"):
+        cursor.spans["features"] = cursor.span(cursor.at - 1)
         excluded = cursor.names("excluded column") if cursor.accept("EXCLUDE") else ()
         cursor.expect(")")
         return {"columns": ("*",), "excluded": excluded}

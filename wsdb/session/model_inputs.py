@@ -8,12 +8,14 @@ from typing import Any
 
 from wsdb.catalog.check import check_references
 from wsdb.catalog.snapshot import CatalogSnapshot
-from wsdb.core.errors import SpecError, WsdbError, did_you_mean
+from wsdb.core.errors import ModelError, SpecError, WsdbError, did_you_mean
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteTogether, VoteWhen
 from wsdb.core.payload import Payload
 from wsdb.core.rowsql import gold_is_own
 from wsdb.core.specs import ModelSpec
+from wsdb.core.sqltext import idents
 from wsdb.core.task import Task
+from wsdb.model.features import family
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import LFFacts, TaskFacts
 from wsdb.session.rooms import Rooms
@@ -137,7 +139,22 @@ def model_columns(
     lists = _pairs(columns, [name for name in parts if name.lower() not in {known.lower() for known, _ in features}])
     if not features and not lists:
         raise SpecError("WS317", f'model "{spec.name}" has no feature column left', span=at.span if at else None)
+    _check_types(spec, features, at)
     return features, lists
+
+
+def _check_types(spec: ModelSpec, features: Columns, at: Statement | None) -> None:
+    """Raise WS503 at the first column of a type that a model cannot read; of FEATURES (*), say which to leave out."""
+    wrong: dict[str, ModelError] = {}
+    for name, kind in features:
+        try:
+            family(name, kind)
+        except ModelError as error:
+            wrong[name] = error
+    for name, error in wrong.items():
+        if spec.columns == ("*",):
+            error.hint = f"FEATURES (* EXCLUDE ({idents((*spec.excluded, *wrong))})) leaves out what it cannot read"
+        raise error.at(None if at is None else at.spans.get(f"column {name.lower()}", at.at("features")))
 
 
 def _not_features(spec: ModelSpec, tasks: Sequence[Task]) -> set[str]:
