@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wsdb.model.encode import Encoder
 from wsdb.model.plan import NetworkPlan
-from wsdb.model.spec import TrainSpec
+from wsdb.model.spec import OPTIONS, TrainSpec
 
 _SMALL = 2_000  # training rows below which a torso takes smaller steps
 _LEAST_BATCH, _LEAST_STEPS = 4, 20
@@ -105,6 +105,20 @@ def resolve_patience(spec: TrainSpec, plan: NetworkPlan, steps: int) -> int:
     if spec.patience != "auto":
         return int(spec.patience)
     return max(3, -(-_PATIENT // max(steps, 1))) if plan.deep else 3
+
+
+def idle_options(spec: TrainSpec, encoder: Encoder, plan: NetworkPlan) -> list[str]:
+    """Return notices of options that were given and change nothing in a network whose inputs are known only now."""
+    text = any(feature.kind == "text" for feature in encoder.features)
+    found = []
+    for used, names, reason in (
+        (text, ("word_ngrams", "char_ngrams", "min_rows", "buckets_bits"), "no column is text"),
+        (plan.deep, ("encoder_lr", "warmup", "clip"), "the network has no hidden units and no payloads"),
+    ):
+        given = [name for name in names if getattr(spec, name) != OPTIONS[name].default]
+        if given and not used:
+            found.append(f"{', '.join(given)} changed nothing: {reason}")
+    return found
 
 
 def resolve_sharpen(spec: TrainSpec, encoder: Encoder, n_labels: int) -> float:

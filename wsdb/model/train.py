@@ -31,6 +31,7 @@ from wsdb.model.payload_arrays import Embedding
 from wsdb.model.plan import NetworkPlan, plan_network, resolve_encoder, resolve_layers
 from wsdb.model.reader import Rows, Wanted, read_rows
 from wsdb.model.resolve import (
+    idle_options,
     resolve_batch_size,
     resolve_hidden,
     resolve_sharpen,
@@ -158,6 +159,7 @@ class Run:
         stacks = stack_labels(self.tasks, targets)
         generator = torch.Generator().manual_seed(self.spec.seed)
         plan, network = self.network(rows, generator, experts)
+        notices += idle_options(self.spec, rows.encoder, plan)
         loop = self.loop(rows, order, stacks, held_out, network, generator)
         targets = loop.targets  # the same as views of the stacks, so that nothing is kept twice
         chosen = loop.run()

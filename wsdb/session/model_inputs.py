@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from wsdb.catalog.check import check_references
 from wsdb.catalog.snapshot import CatalogSnapshot
@@ -18,6 +17,7 @@ from wsdb.core.task import Task
 from wsdb.model.features import family
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import LFFacts, TaskFacts
+from wsdb.session.model_options import check_effects, effective_options
 from wsdb.session.rooms import Rooms
 from wsdb.session.training_rows import row_keys
 
@@ -42,43 +42,11 @@ def resolve(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot, at: Statem
         )
     try:
         found = replace(spec, options=effective_options(dict(spec.options)))
-        _check_effects(rooms, found, snapshot)
+        payloads = model_payloads(found, [snapshot.task(name) for name, _ in found.tasks], snapshot)
+        check_effects(rooms, found, payloads, snapshot)
     except WsdbError as error:
         raise error.at(at.spans.get(f"option {error.data.get('option')}", at.span)) from None
     return found
-
-
-def _check_effects(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot) -> None:
-    """Raise WS307 for an option that would change nothing here; say of which tasks that is so."""
-    options = dict(spec.options)
-    if options["threshold"] in ("f1", "accuracy"):
-        tasks = [snapshot.task(name) for name, _ in spec.tasks]
-        left = [task for task in tasks if task.kind not in ("binary", "bitvector")]
-        shown = ", ".join(f"{task.name} is {task.kind.upper()}" for task in left)
-        if len(left) == len(tasks):
-            raise SpecError(
-                "WS307",
-                f'option "threshold" moves the answers of BINARY and BITVECTOR tasks; {shown}',
-                hint="the other kinds answer their likeliest label; leave it out",
-                option="threshold",
-            )
-        if left:
-            rooms.notice(f"model {spec.name}: threshold leaves tasks at their likeliest label: {shown}")
-    if options["resume"] and rooms.engine.in_memory:
-        raise SpecError(
-            "WS307",
-            'option "resume" keeps checkpoints beside the database file, and this database is in memory',
-            hint="wsdb.connect(path) opens a file; or leave it out",
-            option="resume",
-        )
-
-
-def effective_options(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Return every training option with its value, checked and sorted by name."""
-    from wsdb.model.spec import OPTIONS, train_spec
-
-    spec = train_spec(dict(given))
-    return tuple((name, getattr(spec, name)) for name in sorted(OPTIONS))
 
 
 def model_payloads(spec: ModelSpec, tasks: Sequence[Task], snapshot: CatalogSnapshot) -> tuple[Payload, ...]:

@@ -1,0 +1,85 @@
+"""The options of a model: every one with its value, and none that would change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wsdb.catalog.snapshot import CatalogSnapshot
+from wsdb.core.errors import SpecError
+from wsdb.core.payload import Payload
+from wsdb.core.specs import ModelSpec
+from wsdb.session.rooms import Rooms
+
+
+def effective_options(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return every training option with its value, checked and sorted by name."""
+    from wsdb.model.spec import OPTIONS, train_spec
+
+    spec = train_spec(dict(given))
+    return tuple((name, getattr(spec, name)) for name in sorted(OPTIONS))
+
+
+def check_effects(rooms: Rooms, spec: ModelSpec, payloads: Sequence[Payload], snapshot: CatalogSnapshot) -> None:
+    """Raise WS307 for an option that would change nothing here; say of which tasks that is so.
+
+    An option that has its default is not looked at. What hangs on the rows is found out by training, which says it in a
+    notice (`wsdb.model.resolve.idle_options`).
+
+    Parameters
+    ----------
+    spec : with the value of every option
+    payloads : that the model reads
+    """
+    from wsdb.model.spec import OPTIONS
+
+    options = dict(spec.options)
+    for name, reason in _idle(spec, options, payloads).items():
+        if options[name] != OPTIONS[name].default:
+            raise SpecError(
+                "WS307", f'option "{name}" would change nothing: {reason}', hint="leave it out", option=name
+            )
+    if options["threshold"] in ("f1", "accuracy"):
+        _check_threshold(rooms, spec, snapshot)
+    if options["resume"] and rooms.engine.in_memory:
+        raise SpecError(
+            "WS307",
+            'option "resume" keeps checkpoints beside the database file, and this database is in memory',
+            hint="wsdb.connect(path) opens a file; or leave it out",
+            option="resume",
+        )
+
+
+def _idle(spec: ModelSpec, options: Mapping[str, Any], payloads: Sequence[Payload]) -> dict[str, str]:
+    """Return by name the options that nothing in the model reads, and why."""
+    shapes = {payload.shape for payload in payloads}
+    rules = (
+        ("sequence" not in shapes, ("encoder", "layers"), "the model reads no SEQUENCE payload"),
+        (not shapes & {"sequence", "set"}, ("width", "combine"), "the model reads no SEQUENCE or SET payload"),
+        (options["encoder"] == "bow", ("layers",), "encoder 'bow' has no blocks"),
+        (not spec.slices, ("slice_mode",), "the model has no SLICES"),
+        (
+            not spec.augment,
+            ("augment_policy", "augment_copies", "augment_length", "augment_weights"),
+            "the model has no AUGMENT WITH",
+        ),
+        (options["search"] == "none", ("trials", "budget_s", "pin", "metric"), "without search nothing is compared"),
+        (not options["resume"], ("checkpoint_s",), "only resume = true keeps checkpoints"),
+        (not options["early_stop"], ("patience",), "early_stop = false takes the last epoch"),
+    )
+    return {name: reason for idle, names, reason in reversed(rules) if idle for name in names}
+
+
+def _check_threshold(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot) -> None:
+    tasks = [snapshot.task(name) for name, _ in spec.tasks]
+    left = [task for task in tasks if task.kind not in ("binary", "bitvector")]
+    shown = ", ".join(f"{task.name} is {task.kind.upper()}" for task in left)
+    if len(left) == len(tasks):
+        raise SpecError(
+            "WS307",
+            f'option "threshold" moves the answers of BINARY and BITVECTOR tasks; {shown}',
+            hint="the other kinds answer their likeliest label; leave it out",
+            option="threshold",
+        )
+    if left:
+        rooms.notice(f"model {spec.name}: threshold leaves tasks at their likeliest label: {shown}")
