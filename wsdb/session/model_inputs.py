@@ -119,10 +119,10 @@ def _check_types(spec: ModelSpec, features: Columns, at: Statement | None) -> No
             family(name, kind)
         except ModelError as error:
             wrong[name] = error
-    for name, error in wrong.items():
+    for name, found in wrong.items():
         if spec.columns == ("*",):
-            error.hint = f"FEATURES (* EXCLUDE ({idents((*spec.excluded, *wrong))})) leaves out what it cannot read"
-        raise error.at(None if at is None else at.spans.get(f"column {name.lower()}", at.at("features")))
+            found.hint = f"FEATURES (* EXCLUDE ({idents((*spec.excluded, *wrong))})) leaves out what it cannot read"
+        raise found.at(None if at is None else at.spans.get(f"column {name.lower()}", at.at("features")))
 
 
 def _not_features(spec: ModelSpec, tasks: Sequence[Task]) -> set[str]:
