@@ -140,10 +140,15 @@ CREATE TABLE IF NOT EXISTS wsdb.split_counts (
 );
 
 -- Votes of each column of the label matrix by split, label voted and gold label (NULL where a row has none): all, those
--- in whose row another source votes too (overlap), those in whose row two votes differ (conflict).
+-- in whose row another source votes too (overlap), those in whose row two votes differ (conflict). A column of a
+-- bitvector votes no or yes on its label, gold is no or yes too, and only votes on that label overlap and conflict. Votes
+-- for one of several labels differ from those that have none of them in common.
 CREATE TABLE IF NOT EXISTS wsdb.vote_counts (
     task VARCHAR, split VARCHAR, lf VARCHAR, label VARCHAR, gold VARCHAR, n BIGINT, overlap BIGINT, conflict BIGINT
 );
+
+-- Votes for one of several labels: what they are called above and below, and their labels.
+CREATE TABLE IF NOT EXISTS wsdb.vote_sets (task VARCHAR, label VARCHAR, labels VARCHAR[]);
 
 -- Rows on which two columns of the label matrix vote, by what they vote. Of a sparse label matrix only pairs that vote
 -- together on five rows or more.

@@ -9,7 +9,8 @@ CREATE OR REPLACE @macro@ @here@label_matrix(task, split := NULL) AS TABLE
 FROM query(format('FROM @home@."label_matrix_rows_{}"({}, @at@)', replace(task, '"', '""'),
     coalesce('''' || replace(split, '''', '''''') || '''', 'NULL')));
 
--- The votes in long form, one row a vote: the keys, lf, source, label, lf_version and computed_at.
+-- The votes in long form, one row a vote: the keys, lf, source, label, lf_version and computed_at. The label of a vote for
+-- one of several labels names them: one of …
 CREATE OR REPLACE @macro@ @here@label_votes(task) AS TABLE
 FROM query(format('FROM @home@."label_votes_{}"', replace(task, '"', '""')));
 
@@ -30,7 +31,9 @@ CREATE OR REPLACE @macro@ @here@label_model(task) AS TABLE
 FROM query(format('SELECT p.* EXCLUDE (task, run), r.chosen AS method, r.reason FROM @home@.label_parameters p '
     || 'JOIN @home@.label_runs r USING (task, run) WHERE lower(task) = lower(''{}'')', replace(task, '''', '''''')));
 
--- Each labeling function: coverage, overlaps and conflicts as shares of all rows; correct and incorrect against gold;
+-- Each labeling function: coverage, overlaps and conflicts as shares of all rows; correct and incorrect against gold (a
+-- vote for one of several labels is correct if it has the right one, and conflicts with votes that share no label with it;
+-- of a BITVECTOR there is a line for each label, whose votes are yes and no);
 -- emp_acc is correct / (correct + incorrect), emp_low and emp_high its 95 % interval (Wilson); learned_acc is the label
 -- model's estimate and learned_stderr its standard error, gap is learned_acc - emp_acc. audit says what looks wrong:
 -- never votes, copy of another, worse than chance or not surely better (less than two standard errors above), learned
@@ -44,11 +47,18 @@ FROM query(format('FROM @home@."lf_summary_{}"({}, @at@)', replace(task, '"', '"
 -- common rows than two independent functions would have) and n, the common rows.
 CREATE OR REPLACE @macro@ @here@lf_conflicts(task) AS TABLE
 FROM query(replace('WITH p AS (FROM @home@.vote_pairs WHERE lower(task) = lower(@task@)), '
-    || 'pair AS (SELECT lf_a, lf_b, sum(n)::BIGINT AS n, coalesce(sum(n) FILTER (label_a <> label_b), 0)::BIGINT AS torn '
-    || 'FROM p GROUP BY ALL), '
-    || 'a AS (SELECT lf_a, lf_b, label_a AS label, sum(n) AS n FROM p GROUP BY ALL), '
-    || 'b AS (SELECT lf_a, lf_b, label_b AS label, sum(n) AS n FROM p GROUP BY ALL), '
-    || 'chance AS (SELECT lf_a, lf_b, sum(a.n::DOUBLE * b.n) AS n FROM a JOIN b USING (lf_a, lf_b, label) GROUP BY ALL), '
+    || 's AS (SELECT label, labels FROM @home@.vote_sets WHERE lower(task) = lower(@task@)), '
+    || 'pair AS (SELECT lf_a, lf_b, sum(n)::BIGINT AS n, coalesce(sum(n) FILTER (label_a <> label_b AND NOT '
+    || 'list_has_any(coalesce(sa.labels, [label_a]), coalesce(sb.labels, [label_b]))), 0)::BIGINT AS torn '
+    || 'FROM p LEFT JOIN s AS sa ON sa.label = label_a LEFT JOIN s AS sb ON sb.label = label_b GROUP BY lf_a, lf_b), '
+    || 'a AS (SELECT lf_a, lf_b, label_a AS label, labels, sum(p.n) AS n FROM p LEFT JOIN s ON s.label = label_a GROUP BY ALL), '
+    || 'b AS (SELECT lf_a, lf_b, label_b AS label, labels, sum(p.n) AS n FROM p LEFT JOIN s ON s.label = label_b GROUP BY ALL), '
+    || 'same AS (SELECT lf_a, lf_b, a.n::DOUBLE * b.n AS n FROM a JOIN b USING (lf_a, lf_b, label) '
+    || 'UNION ALL SELECT lf_a, lf_b, a.n::DOUBLE * b.n FROM (FROM a WHERE labels IS NOT NULL) AS a JOIN b USING (lf_a, lf_b) '
+    || 'WHERE a.label <> b.label AND list_has_any(a.labels, coalesce(b.labels, [b.label])) '
+    || 'UNION ALL SELECT lf_a, lf_b, a.n::DOUBLE * b.n FROM (FROM a WHERE labels IS NULL) AS a '
+    || 'JOIN (FROM b WHERE labels IS NOT NULL) AS b USING (lf_a, lf_b) WHERE list_contains(b.labels, a.label)), '
+    || 'chance AS (SELECT lf_a, lf_b, sum(n) AS n FROM same GROUP BY ALL), '
     || 'v AS (SELECT lf, sum(n) AS n FROM @home@.vote_counts WHERE lower(task) = lower(@task@) GROUP BY lf), '
     || 'every AS (SELECT sum(n) AS n FROM @home@.split_counts WHERE lower(task) = lower(@task@)) '
     || 'SELECT lf_a, lf_b, pair.n / every.n AS overlap, torn / every.n AS conflict, 1 - torn / pair.n AS agreement, '
@@ -76,7 +86,7 @@ FROM query(format('FROM @home@."lf_errors_{}"(''{}'', @at@)', replace(task, '"',
     || coalesce(format(' LIMIT {}', CAST(n AS BIGINT)), ''));
 
 -- How often a labeling function votes each label on rows of each truth: gold (basis gold), or where a row has none, the
--- label (basis label).
+-- label (basis label). A column of a BITVECTOR votes yes or no on its label, and the truth is yes or no.
 CREATE OR REPLACE @macro@ @here@lf_confusion(task, lf) AS TABLE
 FROM query(format('FROM @home@."lf_confusion_{}"(''{}'', @at@)', replace(task, '"', '""'), replace(lf, '''', '''''')));
 
@@ -102,7 +112,7 @@ FROM query(format('FROM @home@."sample_for_review_{}"(''{}'', ''{}'', ''{}'', @a
     CAST(n AS BIGINT), replace(strategy, '''', ''''''), CAST(seed AS BIGINT)));
 
 -- Gold labels that the label model disputes (kind gold): it finds another label as likely as rows of that label are on
--- average (confident learning). suggested is that label, prob its probability, score the probability of the gold label
+-- average (confident learning). Of a BITVECTOR each label is judged by itself, against not <label>. suggested is that label, prob its probability, score the probability of the gold label
 -- less prob; the lowest first. predictions names a relation with the task's keys and predicted_<task>_probs; then labels
 -- that those dispute follow (kind label).
 CREATE OR REPLACE @macro@ @here@label_issues(task, predictions := NULL) AS TABLE
@@ -111,8 +121,11 @@ FROM query(format('FROM @home@."label_issues_{}"(@at@)', replace(task, '"', '""'
     replace(predictions, '''', '''''')), ''));
 
 -- How the label of the row with this key comes about: the log prior, the evidence of each vote in nats, the logarithm of
--- the vote-share factor, their total, and the probability of each label, as MAPs by label. A key of several columns is a
--- STRUCT, a list, or text with commas.
+-- the vote-share factor, their total, and the probability of each label, as MAPs by label: exp(total), scaled to sum to 1.
+-- Labels of sequences, sets and task graphs have terms of other rows and tasks besides: silence (of the sources that say
+-- nothing of an element), rest of the sequence, other elements (the log of the sum of their masses) and other tasks (their
+-- votes and the rules between them). The labels of a BITVECTOR are a yes or no each: their terms are log odds, their
+-- probability is 1 / (1 + exp(-total)). A key of several columns is a STRUCT, a list, or text with commas.
 CREATE OR REPLACE @macro@ @here@explain_row(task, key) AS TABLE
 FROM query(format('FROM @home@."explain_row_{}"({}, @at@)', replace(task, '"', '""'),
     coalesce('''' || replace(to_json(key)::VARCHAR, '''', '''''') || '''', 'NULL')));
@@ -121,7 +134,7 @@ FROM query(format('FROM @home@."explain_row_{}"({}, @at@)', replace(task, '"', '
 -- the labels, agreement its share of labels that equal the selected ones, log_likelihood that of the votes per row;
 -- against gold, accuracy, macro_f1 and log_loss are over rows with gold and a label; accuracy_all is over all rows with
 -- gold, one without a label having the likeliest class of the prior. reason says why a method came down to something
--- else, or failed.
+-- else, or failed. A BITVECTOR is right where all its labels are, as in evaluate; its log_loss is the mean over its labels.
 CREATE OR REPLACE @macro@ @here@label_model_report(task, split := NULL) AS TABLE
 FROM query(format('SELECT method, chosen, selected, split, n, coverage, agreement, log_likelihood, n_gold, accuracy, '
     || 'macro_f1, accuracy_all, log_loss, reason FROM @home@.label_reports WHERE lower(task) = lower(''{}'') AND {} '

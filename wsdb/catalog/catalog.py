@@ -36,7 +36,7 @@ from wsdb.parser.statements import KINDS, Create
 FORMAT_VERSION = "1"
 OF_TASK = (
     "matrices", "matrix_columns", "label_runs", "label_parameters", "serving", "split_counts", "vote_counts",
-    "vote_pairs", "vote_shares", "lf_dependencies", "label_scores", "label_bias", "label_reports",
+    "vote_pairs", "vote_sets", "vote_shares", "lf_dependencies", "label_scores", "label_bias", "label_reports",
     "label_confusion",
 )  # fmt: skip
 """Tables whose rows go with their task."""

@@ -26,6 +26,11 @@ def gold_select(task: Task) -> str:
     return f"SELECT {idents(task.keys)}, CAST({ident(task.gold.column)} AS VARCHAR) AS gold FROM {task.gold.relation}"
 
 
+def gold_labels(gold: str) -> str:
+    """Return SQL of the gold of a bitvector task as a list of labels: its text is that of a list, or one label."""
+    return f"CASE WHEN {gold} IS NOT NULL THEN coalesce(TRY_CAST({gold} AS VARCHAR[]), [{gold}]) END"
+
+
 def gold_is_own(task: Task) -> bool:
     """Return whether the gold labels are a column of the task's relation."""
     return task.gold is not None and task.gold.relation == task.relation

@@ -99,12 +99,14 @@ def tag_sequences(fit: SequenceFit, votes: np.ndarray, offsets: np.ndarray) -> T
     distinct = elements.sequences
     evidence = log_evidence(elements.symbols, fit.emission, fit.weights, fit.silent_weight)
     likelihood = likelihoods(evidence)
-    posterior = np.empty((len(distinct.kinds), k))
+    posterior, others = np.empty((len(distinct.kinds), k)), np.empty((len(distinct.kinds), k))
     for first, last in chunks(distinct.offsets, k):
         part = slice(distinct.offsets[first], distinct.offsets[last])
         block = distinct.offsets[first : last + 1] - part.start
         seen = likelihood[distinct.kinds[part]]
         posterior[part] = forward_backward(seen, block, fit.chain, distinct.counts[first:last])[0]
+        with np.errstate(divide="ignore"):
+            others[part] = np.log(posterior[part]) - np.log(seen)
     if tags.bio:
         path = voted_path(elements.symbols, distinct, evidence, fit.chain, tags)
     else:
@@ -114,7 +116,8 @@ def tag_sequences(fit: SequenceFit, votes: np.ndarray, offsets: np.ndarray) -> T
     codes = np.where(covered, distinct.expand(path, offsets), ABSTAIN)
     spans = bio_to_spans(codes, offsets, tags) if tags.bio else Spans.of([])
     chosen = np.take_along_axis(probabilities, np.maximum(codes, 0)[:, None], axis=1)[:, 0]
-    return Tagged(probabilities, codes, covered, spans, geometric_means(chosen, spans))
+    rest = distinct.expand(others, offsets)
+    return Tagged(probabilities, rest, codes, covered, spans, geometric_means(chosen, spans))
 
 
 def _free_path(distinct: DistinctSequences, evidence: np.ndarray, chain: Chain) -> np.ndarray:

@@ -99,14 +99,20 @@ def log_evidence(symbols: np.ndarray, emission: np.ndarray, weights: np.ndarray,
     symbols : int64 array of shape (p, m)
     emission, weights, silent_weight : as in `SequenceFit`
     """
-    table = np.log(emission + TINY) * weights[:, None, None]
-    # A vote never seen in the fit says nothing.
-    table[emission.sum(axis=2) <= 0] = 0.0
-    table[:, 0] *= silent_weight
+    table = evidence_table(emission, weights, silent_weight)
     total = np.zeros((len(symbols), emission.shape[2]))
     for j in range(symbols.shape[1]):
         total += table[j, symbols[:, j]]
     return total
+
+
+def evidence_table(emission: np.ndarray, weights: np.ndarray, silent_weight: float) -> np.ndarray:
+    """Log-likelihood of each symbol of each source: float64 array of shape (m, k + 1, k); arguments as above."""
+    table: np.ndarray = np.log(emission + TINY) * weights[:, None, None]
+    # A vote never seen in the fit says nothing.
+    table[emission.sum(axis=2) <= 0] = 0.0
+    table[:, 0] *= silent_weight
+    return table
 
 
 @dataclass(frozen=True, slots=True)

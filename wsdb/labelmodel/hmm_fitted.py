@@ -101,6 +101,8 @@ class Tagged:
     Attributes
     ----------
     posterior : float64 array of shape (n, k), P(label | all votes of the sequence); the prior where uncovered
+    others : float64 array of shape (n, k), what the rest of the sequence says of an element, in nats up to a constant
+        of each row: the log posterior of the same sequence without the element's own votes
     labels : int64 array of shape (n,), the likeliest path; -1 where uncovered. With BIO labels every span of
         the path is one that a source voted
     covered : bool array of shape (n,), a source votes somewhere in the sequence (a vote for O is a vote)
@@ -109,6 +111,7 @@ class Tagged:
     """
 
     posterior: np.ndarray
+    others: np.ndarray
     labels: np.ndarray
     covered: np.ndarray
     spans: Spans

@@ -210,6 +210,24 @@ def partial_posterior(fit: PartialFit, votes: np.ndarray, confidence: np.ndarray
     return mass
 
 
+def set_accuracy(fit: PartialFit, votes: np.ndarray) -> np.ndarray:
+    """P(the true class is among those voted | voted) of each source over its votes: float64 array of shape (m,).
+
+    Parameters
+    ----------
+    votes : integer array of shape (n, m), codes as in `PartialFit`; -1 is abstain
+    """
+    shown = np.einsum("cv,jvy->jcy", fit.sets, fit.theta) * fit.prior
+    total = shown.sum(axis=2)
+    right = np.divide((shown * fit.sets).sum(axis=2), total, out=np.zeros_like(total), where=total > 0)
+    found = fit.accuracy.copy()
+    for j in range(votes.shape[1]):
+        cast = np.bincount(votes[:, j] + 1, minlength=len(fit.sets) + 1)[1:]
+        if cast.any():
+            found[j] = cast @ right[j] / cast.sum()
+    return found
+
+
 def set_table(k: int, sets: np.ndarray | None) -> np.ndarray:
     """Classes of each code: bool array of shape (k + s, k)."""
     single = np.eye(k, dtype=bool)

@@ -16,7 +16,8 @@ from wsdb.core.matrix import ABSTAIN
 from wsdb.labelmodel.bitvector import bit_posterior, decide_bits, fit_bitvector
 from wsdb.labelmodel.hmm import fit_hmm, tag_sequences
 from wsdb.labelmodel.ordinal import decide_ordinal, fit_ordinal
-from wsdb.labelmodel.partial import PartialFit, fit_partial, partial_posterior
+from wsdb.labelmodel.partial import PartialFit, fit_partial, partial_posterior, set_accuracy
+from wsdb.labelmodel.row_scores import RowScores, bit_scores, partial_scores, sequence_scores
 from wsdb.labelmodel.select_one import fit_select, select_posterior
 from wsdb.labelmodel.sequence import group_codes
 
@@ -53,15 +54,19 @@ class RowFit:
     Attributes
     ----------
     chosen, reason, notices : what was fitted, why, and what the user should know
-    sources : m names
-    accuracy, propensity, weights, stderr : float64 arrays of shape (m,); see `wsdb.labelmodel.fitted.Fit`
-    precision : float64 array of shape (m, k), NaN where never voted
+    sources : m names; those of a bitvector are the columns, each about one label
+    accuracy, propensity, weights, stderr : float64 arrays of shape (m,); see `wsdb.labelmodel.fitted.Fit`. A vote for
+        several labels is right where one of them is
+    precision : float64 array of shape (m, v) of each label voted, NaN where never voted; those of a bitvector are no
+        and yes
     counts : int64 array of shape (m,), rows with a vote
     n_rows, n_patterns : sizes of what was fitted
     parameters : everything that was estimated, as plain values
     probabilities : float64 array of shape (n, k); of a bitvector P(yes) of each label; else rows sum to 1
     labels : int64 array of shape (n,), the class, -1 where uncovered; of a bitvector of shape (n, k): 1, 0 or -1
     covered : bool array of shape (n,)
+    scores : what the probabilities are made of; None for sets, where it depends on the votes on the other elements
+    others : float64 array of shape (n, c), the term `scores.rest` of each row; None where there is none
     """
 
     chosen: str
@@ -79,6 +84,8 @@ class RowFit:
     probabilities: np.ndarray
     labels: np.ndarray
     covered: np.ndarray
+    scores: RowScores | None = None
+    others: np.ndarray | None = None
 
     @property
     def stderr(self) -> np.ndarray:
@@ -120,6 +127,8 @@ def _sequence(matrix: RowVoteMatrix, labels: Sequence[str], balance: np.ndarray 
         tagged.posterior,
         tagged.labels,
         tagged.covered,
+        sequence_scores(fit, labels),
+        tagged.others,
     )
 
 
@@ -161,18 +170,22 @@ def _bitvector(matrix: RowVoteMatrix, labels: Sequence[str], balance: np.ndarray
     first, kind = group_codes(votes.reshape(n, -1).astype(np.int64) + 1, 3)
     distinct, counts = votes[first], np.bincount(kind, minlength=len(first)).astype(float)
     fit = fit_bitvector(distinct, balance, counts)
-    given = (votes != ABSTAIN).any(axis=2)
-    precision = np.stack([one.precision[:, 1] for one in fit.bits], axis=1)
-    said = (votes == 1).any(axis=0)
+    places = [(names.index(name), bit) for name, bit in matrix.bits]
+
+    def of_columns(figures: Callable[[PartialFit], np.ndarray]) -> np.ndarray:
+        return np.array([figures(fit.bits[bit])[source] for source, bit in places])
+
+    given = matrix.votes != ABSTAIN
+    said = np.stack([(matrix.votes == value).any(axis=0) for value in (0, 1)], axis=1)
     return RowFit(
         "bitvector",
         f"Each of the {k} labels applies or not on its own; a source's accuracy is pooled over the labels.",
         (),
-        names,
-        fit.accuracy,
-        np.where(said, precision, np.nan),
-        given.mean(axis=0) if n else np.zeros(len(names)),
-        np.mean([one.weights for one in fit.bits], axis=0),
+        matrix.sources,
+        of_columns(lambda one: one.accuracy),
+        np.where(said, of_columns(lambda one: one.precision).reshape(-1, 2), np.nan),
+        given.mean(axis=0) if n else np.zeros(len(places)),
+        of_columns(lambda one: one.weights),
         given.sum(axis=0).astype(np.int64),
         n,
         len(first),
@@ -180,6 +193,7 @@ def _bitvector(matrix: RowVoteMatrix, labels: Sequence[str], balance: np.ndarray
         bit_posterior(fit, distinct)[kind],
         decide_bits(fit, distinct)[kind],
         given.any(axis=1),
+        bit_scores(fit, labels, places),
     )
 
 
@@ -217,12 +231,13 @@ def _partial(
         covered = ((votes != ABSTAIN) & (confidence > 0)).any(axis=1)
     probabilities = partial_posterior(fit, votes, confidence)
     known = () if balance is not None else ("class balance unknown; give CLASS BALANCE",)
+    accuracy = fit.accuracy if matrix.sets is None else set_accuracy(fit, votes)
     return RowFit(
         chosen,
         reason,
         known,
         matrix.sources,
-        fit.accuracy,
+        accuracy,
         fit.precision,
         fit.propensity,
         fit.weights,
@@ -233,6 +248,7 @@ def _partial(
         probabilities,
         decide(probabilities, covered),
         covered,
+        partial_scores(fit, labels),
     )
 
 

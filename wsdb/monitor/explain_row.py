@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from wsdb.core.sqltext import ident, idents, literal, stored
 from wsdb.monitor.labelled import Labelled
-from wsdb.monitor.rows import vote_label
 
 
 def explain_body(rows: Labelled) -> str:
@@ -16,78 +17,89 @@ def explain_body(rows: Labelled) -> str:
     included), and the log of the vote-share factor. Their sum, exponentiated and scaled to sum to 1, is the
     probability; a row without a vote has the prior.
     """
-    task = rows.task
-    low = literal(task.name.lower())
-    bias = f"SELECT * FROM {stored('label_bias')} WHERE lower(task) = {low}"
+    low = literal(rows.task.name.lower())
     scores = f"SELECT * FROM {stored('label_scores')} WHERE lower(task) = {low}"
-    learned = f"{stored('label_parameters')} WHERE lower(task) = {low}"
-    weights = f"SELECT lf, any_value(weight) AS weight FROM {learned} GROUP BY lf"
     said = (
         f"SELECT s.source, s.lf, s.vote, w.weight, s.class, s.label, s.score, s.share FROM ({_votes(rows)}) AS v "
-        f"JOIN ({scores}) AS s ON s.source = v.source AND s.code = v.code LEFT JOIN ({weights}) AS w ON w.lf = s.lf"
+        f"JOIN ({scores}) AS s ON s.source = v.source AND s.code = v.code "
+        f"LEFT JOIN ({weights(rows)}) AS w ON w.lf = s.lf"
     )
+    bias = f"SELECT * FROM {stored('label_bias')} WHERE lower(task) = {low}"
+    return summed(rows, {"bias": bias, "said": said}, "(SELECT count(*) FROM said) > 0")
+
+
+def weights(rows: Labelled) -> str:
+    """Return the SELECT of the weight of each source."""
+    low = literal(rows.task.name.lower())
+    learned = f"{stored('label_parameters')} WHERE lower(task) = {low}"
+    return f"SELECT lf, any_value(weight) AS weight, any_value(accuracy) AS accuracy FROM {learned} GROUP BY lf"
+
+
+def summed(
+    rows: Labelled,
+    parts: Mapping[str, str],
+    covered: str,
+    more: Sequence[str] = (),
+    *,
+    prior: bool = True,
+    alone: bool = False,
+) -> str:
+    """Return the SELECT of the terms of the chosen row, their total, and the probabilities that follow from it.
+
+    Parameters
+    ----------
+    parts : common table expressions. Among them ``bias``, for each class its label, bias, prior, mix and power, and
+        ``said``, for each vote and class the source, lf, vote, weight, score and share; they may read ``chosen``, the
+        row
+    covered : SQL condition that the row has a label; it has the prior else
+    more : names of ``parts`` that are terms besides: class and value; a term of no rows is left out
+    prior : whether the prior is a term
+    alone : whether each class is a yes or no of its own, with the total as its log odds
+    """
+    extra = "".join(f", any_value({name}.value) AS {name}" for name in more)
+    joins = "".join(f" LEFT JOIN {name} ON {name}.class = b.class" for name in more)
     classes = (
-        "SELECT b.class, b.label, b.bias, b.prior, b.mix, b.power, (SELECT count(DISTINCT source) FROM said) AS votes, "
+        f"SELECT b.class, b.label, b.bias, b.prior, b.mix, b.power, {covered} AS covered, "
+        "(SELECT count(DISTINCT source) FROM said) AS votes, "
         "coalesce(sum(s.score), 0) AS score, coalesce(sum(s.share), 0) AS share, "
-        "(SELECT coalesce(sum(share), 0) FROM said) AS shares, (SELECT count(*) FROM bias) AS k "
-        "FROM bias AS b LEFT JOIN said AS s ON s.class = b.class GROUP BY ALL"
+        f"(SELECT coalesce(sum(share), 0) FROM said) AS shares, (SELECT count(*) FROM bias) AS k{extra} "
+        f"FROM bias AS b LEFT JOIN said AS s ON s.class = b.class{joins} "
+        "GROUP BY b.class, b.label, b.bias, b.prior, b.mix, b.power"
     )
     part = "mix * share / nullif(shares, 0) + (1 - mix) / k"
     factored = (
-        f"SELECT *, CASE WHEN mix IS NULL OR votes = 0 OR power = 0 THEN 0 WHEN {part} > 0 THEN power * ln({part}) "
+        f"SELECT *, CASE WHEN mix IS NULL OR NOT covered OR power = 0 THEN 0 WHEN {part} > 0 THEN power * ln({part}) "
         "ELSE '-infinity'::DOUBLE END AS factor FROM classes"
     )
-    totals = "SELECT *, bias + score + factor AS total FROM factored"
+    totals = (
+        f"SELECT *, bias + score + factor{''.join(f' + coalesce({name}, 0)' for name in more)} AS total FROM factored"
+    )
     # A total of minus infinity is a mass of 0.
     masses = (
         "SELECT *, CASE WHEN isinf(total) THEN 0 ELSE exp(total - (SELECT max(total) FROM totals)) END AS mass "
         "FROM totals"
     )
-    answer = (
-        "SELECT *, CASE WHEN votes = 0 THEN prior ELSE mass / (SELECT sum(mass) FROM masses) END AS prob FROM masses"
-    )
+    found = "1 / (1 + exp(-total))" if alone else "mass / (SELECT sum(mass) FROM masses)"
+    answer = f"SELECT *, CASE WHEN covered THEN {found} ELSE prior END AS prob FROM masses"
     terms = " UNION ALL ".join(
         [
-            _term(0, "prior", "bias"),
+            _term(0, "prior", "bias", str(prior).lower()),
             "SELECT 1, 'vote', source, lf, vote, weight, map(list(label ORDER BY class), list(score ORDER BY class)) "
             "FROM said GROUP BY source, lf, vote, weight",
-            _term(2, "vote share", "factor", "votes > 0 AND mix IS NOT NULL"),
-            _term(3, "total", "total", "votes > 0"),
-            _term(4, "probability", "prob"),
+            *(
+                _term(2 + at, name.replace("_", " "), name, f"{name} IS NOT NULL AND covered")
+                for at, name in enumerate(more)
+            ),
+            _term(7, "vote share", "factor", "covered AND mix IS NOT NULL"),
+            _term(8, "total", "total", "covered"),
+            _term(9, "probability", "prob"),
         ]
     )
+    given = "".join(f"{name} AS MATERIALIZED ({select}), " for name, select in parts.items())
     return (
-        f"WITH chosen AS MATERIALIZED ({_chosen(rows)}), bias AS ({bias}), said AS MATERIALIZED ({said}), "
+        f"WITH chosen AS MATERIALIZED ({chosen(rows)}), {given}"
         f"classes AS ({classes}), factored AS ({factored}), totals AS MATERIALIZED ({totals}), "
         f"masses AS MATERIALIZED ({masses}), answer AS MATERIALIZED ({answer}), terms AS ({terms}) "
-        "SELECT term, lf, vote, weight, evidence FROM terms "
-        f"WHERE (SELECT count(*) FROM chosen) > 0 OR {_missing(rows)}::BOOLEAN ORDER BY step, source"
-    )
-
-
-def stored_body(rows: Labelled) -> str:
-    """Return the body of ``explain_row`` where labels are stored row by row: the votes and the probabilities.
-
-    Such a label depends on other rows or votes too, so that its evidence is no sum of this row's terms.
-    """
-    task = rows.task
-    low, names = literal(task.name.lower()), ", ".join(literal(name) for name in rows.columns)
-    labels = stored("labels_" + task.name)
-    learned = f"{stored('label_parameters')} WHERE lower(task) = {low}"
-    weights = f"SELECT lf, any_value(weight) AS weight FROM {learned} GROUP BY lf"
-    evidence = "NULL::MAP(VARCHAR, DOUBLE) AS evidence"
-    votes = (
-        f"SELECT 1 AS step, v.source, 'vote' AS term, ([{names}]::VARCHAR[])[v.source + 1] AS lf, "
-        f"{vote_label('v.code', task)} AS vote FROM ({_votes(rows)}) AS v WHERE v.code IS NOT NULL"
-    )
-    terms = (
-        f"SELECT v.step, v.source, v.term, v.lf, v.vote, w.weight, {evidence} FROM ({votes}) AS v "
-        f"LEFT JOIN ({weights}) AS w ON w.lf = v.lf UNION ALL "
-        f"SELECT 2, NULL, 'probability', NULL, NULL, NULL, l.probs FROM {labels} AS l "
-        f"JOIN chosen USING ({idents(task.keys)})"
-    )
-    return (
-        f"WITH chosen AS MATERIALIZED ({_chosen(rows)}), terms AS ({terms}) "
         "SELECT term, lf, vote, weight, evidence FROM terms "
         f"WHERE (SELECT count(*) FROM chosen) > 0 OR {_missing(rows)}::BOOLEAN ORDER BY step, source"
     )
@@ -101,7 +113,7 @@ def _term(step: int, term: str, value: str, condition: str = "true") -> str:
     return f"SELECT {given} FROM answer WHERE {condition} HAVING count(*) > 0"
 
 
-def _chosen(rows: Labelled) -> str:
+def chosen(rows: Labelled) -> str:
     """Return the SELECT of the row with the key, of one or of no row."""
     task = rows.task
     parts = []
@@ -113,7 +125,7 @@ def _chosen(rows: Labelled) -> str:
         if len(task.keys) > 1:
             whole = f"trim(split_part({whole}, ',', {at + 1}))"
         parts.append(f"CAST({ident(key)} AS VARCHAR) = coalesce({', '.join(f'({text})' for text in said)}, {whole})")
-    return f"SELECT * FROM {rows.matrix} WHERE {' AND '.join(parts)} LIMIT 1"
+    return f"SELECT * FROM {rows.table} WHERE {' AND '.join(parts)} LIMIT 1"
 
 
 def _missing(rows: Labelled) -> str:

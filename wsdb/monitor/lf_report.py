@@ -20,13 +20,19 @@ def summary_macro(
     columns: Sequence[tuple[str, str]],
     lfs: Mapping[str, LabelingFunction],
     owners: Mapping[str, str],
+    *,
+    has_gold: bool,
 ) -> str:
     """Return the body of the macro ``lf_summary``; its parameter ``of_split`` is a split or NULL for all rows.
 
-    Sums over the stored vote counts, whatever the number of rows. A vote conflicts where two votes of its row differ.
+    Sums over the stored vote counts, whatever the number of rows. A vote conflicts where two votes of its row differ. A
+    vote for one of several labels is right where one of them is, and differs from votes that have none of them in
+    common. A bitvector has a line for each label that a source votes on: its votes no and yes are right as the gold row
+    has that label or not, and only votes on that label overlap and conflict.
 
     Parameters
     ----------
+    task : with the labels that are voted, of a bitvector no and yes
     columns : (column, lf) of the label matrix, of enabled labeling functions
     lfs : the labeling functions of the task by lower-cased name, disabled ones too
     owners : who created each
@@ -34,11 +40,15 @@ def summary_macro(
     low = literal(task.name.lower())
     here = f"lower(task) = {low} AND (@of_split@ IS NULL OR split = @of_split@)"
     labels = f"[{literals(task.labels)}]"
+    sets = f"(SELECT label, labels FROM {stored('vote_sets')} WHERE lower(task) = {low})"
     values = (
-        f"SELECT lf, list(label ORDER BY place) AS polarity, {', '.join(f'sum({x}) AS {x}' for x in 'nocrw')} "
+        f"SELECT lf, list(label ORDER BY place, label) AS polarity, {', '.join(f'sum({x}) AS {x}' for x in 'nocrw')}, "
+        "sum(n * width) / sum(n) AS width "
         f"FROM (SELECT lf, label, list_position({labels}, label) AS place, sum(n)::BIGINT AS n, sum(overlap) AS o, "
-        "sum(conflict) AS c, sum(n) FILTER (label = gold) AS r, sum(n) FILTER (label <> gold) AS w "
-        f"FROM {stored('vote_counts')} WHERE {here} GROUP BY lf, label) GROUP BY lf"
+        "sum(conflict) AS c, sum(n) FILTER (fits) AS r, sum(n) FILTER (NOT fits) AS w, any_value(width) AS width "
+        "FROM (SELECT v.*, v.label = v.gold OR coalesce(list_contains(s.labels, v.gold), false) AS fits, "
+        f"coalesce(len(s.labels), 1) AS width FROM (FROM {stored('vote_counts')} WHERE {here}) AS v "
+        f"LEFT JOIN {sets} AS s USING (label)) GROUP BY lf, label) GROUP BY lf"
     )
     learned = (
         f"SELECT lf, any_value(accuracy) AS accuracy, any_value(stderr) AS stderr FROM {stored('label_parameters')} "
@@ -48,13 +58,14 @@ def summary_macro(
         f"SELECT lf_b AS lf, min(lf_a) AS first FROM {stored('lf_dependencies')} "
         f"WHERE lower(task) = {low} AND reason = 'copy' GROUP BY lf_b"
     )
-    scored = "NULL::BIGINT" if task.gold is None else "coalesce({}, 0)::BIGINT"
+    scored = "coalesce({}, 0)::BIGINT" if has_gold else "NULL::BIGINT"
     joined = (
         f"SELECT f.position, f.lf, coalesce(d.kind, f.kind) AS kind, coalesce(v.polarity, []) AS polarity, "
         "f.enabled, f.owner, CASE WHEN f.enabled THEN (SELECT sum(n) FROM total) END AS n_rows, coalesce(v.n, 0) AS n, "
         "coalesce(v.o, 0) AS o, coalesce(v.c, 0) AS c, "
         f"{scored.format('v.r')} AS correct, {scored.format('v.w')} AS incorrect, "
-        "l.accuracy AS learned_acc, l.stderr AS learned_stderr, t.seconds * 1000 AS ms, k.first AS copy_of "
+        "coalesce(v.width, 1) AS width, l.accuracy AS learned_acc, l.stderr AS learned_stderr, "
+        "t.seconds * 1000 AS ms, k.first AS copy_of "
         f"FROM ({_facts(columns, lfs, owners)}) AS f LEFT JOIN ({values}) AS v ON v.lf = f.lf "
         f"LEFT JOIN ({learned}) AS l ON l.lf = f.lf AND f.enabled LEFT JOIN ({copies}) AS k ON k.lf = f.lf "
         f"LEFT JOIN (SELECT column_name, seconds FROM {stored('matrix_columns')} WHERE lower(task) = {low}) AS t "
@@ -109,10 +120,10 @@ def wilson(right: str, n: str, side: int) -> str:
 def _audit(n_classes: int) -> str:
     """Return SQL of what is wrong with a labeling function, NULL for nothing.
 
-    Chance is 1/k. Gold that is surely above chance counts more than the label model; without it, a learned accuracy
-    below chance plus two standard errors is not surely better.
+    Chance is 1/k, or the mean number of labels voted for over k. Gold that is surely above chance counts more than the
+    label model; without it, a learned accuracy below chance plus two standard errors is not surely better.
     """
-    chance = repr(1 / n_classes)
+    chance = f"(width / {n_classes})"
     doubted = f"n > 0 AND coalesce(emp_low, 0) <= {chance}"
     worse = f"(emp_high < {chance} OR learned_acc < {chance})"
     outside = "learned_acc < emp_low OR learned_acc > emp_high"

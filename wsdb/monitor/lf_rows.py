@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from wsdb.core.sqltext import idents
 from wsdb.monitor.labelled import Labelled
-from wsdb.monitor.rows import vote_label
 
 EXAMPLES = 3
 """Keys that label_buckets shows of each bucket."""
@@ -13,9 +12,10 @@ EXAMPLES = 3
 def errors_body(rows: Labelled) -> str:
     """Return the body of the macro ``lf_errors``; its parameter ``of_lf`` is a vote source.
 
-    A vote is an error where it differs from the row's gold label; where the row has none, from its label.
+    A vote is an error where it differs from the row's gold label; where the row has none, from its label. A vote for
+    one of several labels is right where one of them is, one on a bitvector where it is right about its label.
     """
-    return f"SELECT {idents(rows.task.keys)}, vote, expected, basis FROM ({_compared(rows)}) WHERE vote <> expected"
+    return f"SELECT {idents(rows.task.keys)}, vote, expected, basis FROM ({_compared(rows)}) WHERE wrong"
 
 
 def confusion_body(rows: Labelled) -> str:
@@ -27,15 +27,16 @@ def confusion_body(rows: Labelled) -> str:
 
 
 def _compared(rows: Labelled) -> str:
-    """Return the SELECT of keys, vote, expected and basis of the rows on which a vote source votes."""
+    """Return the SELECT of keys, vote, expected, wrong and basis of the rows on which a vote source votes."""
     keys, voted = idents(rows.task.keys), rows.of_lf("@of_lf@")
-    vote = vote_label("__vote", rows.task)
-    known = f"SELECT {keys}, {vote} AS vote, {rows.gold} AS expected, 'gold' AS basis FROM ({voted}) "
+    gold, label = rows.expected(rows.gold, "@of_lf@"), rows.expected("label", "@of_lf@")
     guessed = rows.select(f"SELECT * FROM ({voted}) WHERE __gold IS NULL", [*rows.keys, "__vote"])
-    return (
-        f"{known} WHERE __gold IS NOT NULL UNION ALL "
-        f"SELECT {keys}, {vote} AS vote, label AS expected, 'label' AS basis FROM ({guessed})"
+    either = (
+        f"SELECT {keys}, __vote, {gold} AS expected, 'gold' AS basis FROM ({voted}) WHERE __gold IS NOT NULL UNION ALL "
+        f"SELECT {keys}, __vote, {label} AS expected, 'label' AS basis FROM ({guessed})"
     )
+    said, wrong = rows.said("__vote"), rows.wrong("__vote", "expected")
+    return f"SELECT {keys}, {said} AS vote, expected, {wrong} AS wrong, basis FROM ({either})"
 
 
 def buckets_body(rows: Labelled) -> str:
@@ -55,11 +56,12 @@ def buckets_body(rows: Labelled) -> str:
         parts = ", ".join(f"k[{at + 1}]" for at in range(len(keys)))
         shown = f"list_transform(min(row({', '.join(keys)}), {EXAMPLES}), lambda k: concat_ws(', ', {parts}))"
     guessed = rows.select(f"SELECT * FROM ({voted}) WHERE __gold IS NULL", carried)
+    gold, label = (rows.expected(value, "@lf_a@", "@lf_b@") for value in (rows.gold, "label"))
     every = (
-        f"SELECT {', '.join(carried)}, {rows.gold} AS truth, 'gold' AS basis FROM ({voted}) WHERE __gold IS NOT NULL "
-        f"UNION ALL SELECT {', '.join(carried)}, label, 'label' FROM ({guessed})"
+        f"SELECT {', '.join(carried)}, {gold} AS truth, 'gold' AS basis FROM ({voted}) WHERE __gold IS NOT NULL "
+        f"UNION ALL SELECT {', '.join(carried)}, {label}, 'label' FROM ({guessed})"
     )
-    a, b = (vote_label(name, rows.task) for name in ("__a", "__b"))
+    a, b = rows.said("__a"), rows.said("__b")
     return (
         f"SELECT {a} AS vote_a, {b} AS vote_b, truth, basis, count(*) AS n, {shown} AS keys FROM ({every}) "
         "GROUP BY __a, __b, truth, basis ORDER BY __a NULLS LAST, __b NULLS LAST, truth, basis"

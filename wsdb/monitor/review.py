@@ -43,7 +43,10 @@ def sample_body(rows: Labelled) -> str:
     drawn += " AND @strategy@ <> 'uncovered'"
     pool = f"SELECT *, {rows.order} AS __at FROM {rows.matrix} WHERE {drawn}"
     labelled = rows.select(pool, [*rows.keys, "__gold", "__at"])
-    entropy = "abs(list_sum(list_transform(map_values(probs), lambda p: p * ln(greatest(p, 1e-300)))))"
+    each = "p * ln(greatest(p, 1e-300))"
+    if rows.task.kind == "bitvector":  # each label may apply or not
+        each += " + (1 - p) * ln(greatest(1 - p, 1e-300))"
+    entropy = f"abs(list_sum(list_transform(map_values(probs), lambda p: {each})))"
     rank = (
         f"CASE @strategy@ WHEN 'entropy' THEN -({entropy}) WHEN 'disagreement' THEN -(n_conflicts / n_votes) "
         "WHEN 'balanced' THEN row_number() OVER (PARTITION BY __gold IS NULL, label ORDER BY __at) ELSE 0 END"
@@ -51,7 +54,9 @@ def sample_body(rows: Labelled) -> str:
     why = (
         f"CASE @strategy@ WHEN 'entropy' THEN format('entropy {{:.3f}}', {entropy}) "
         "WHEN 'disagreement' THEN format('{} of {} votes are for another label', n_conflicts, n_votes) "
-        "WHEN 'balanced' THEN 'label ' || label WHEN 'random' THEN 'random' ELSE " + _unknown_strategy() + " END"
+        "WHEN 'balanced' THEN 'label ' || CAST(label AS VARCHAR) WHEN 'random' THEN 'random' ELSE "
+        + _unknown_strategy()
+        + " END"
     )
     keys = idents(rows.task.keys)
     gaps = (
@@ -77,12 +82,15 @@ def issues_body(rows: Labelled) -> str:
     -----
     Confident learning (Northcutt et al. 2021): the threshold of a label is the mean probability that the label model
     gives it over the rows whose gold label it is. A row is suspect where another label reaches its threshold; the
-    score is the probability of the gold label less that of the suggested one. Rows without votes are not judged.
+    score is the probability of the gold label less that of the suggested one. Rows without votes are not judged. Of a
+    bitvector each label is judged by itself, as <label> against not <label>, where a source votes on it.
     """
     keys = idents(rows.task.keys)
     known = f"SELECT * FROM {rows.matrix} WHERE __gold IS NOT NULL"
     labelled = rows.select(known, [*rows.keys, "__gold"])
     given = f"SELECT {keys}, {rows.gold} AS given, label, probs FROM ({labelled}) WHERE covered"
+    if rows.task.kind == "bitvector":
+        given = _bits(rows, given)
     return (
         f"SELECT {keys}, given AS gold, label, suggested, prob, score, 'gold' AS kind "
         f"FROM ({disputed(given, keys)}) ORDER BY score, {keys}"
@@ -101,9 +109,34 @@ def prediction_issues_body(rows: Labelled) -> str:
         f"FROM {stored('labels_' + task.name)} AS l JOIN query_table(@of_predictions@) AS p USING ({keys}) "
         f"JOIN {rows.matrix} AS m USING ({keys}) WHERE l.covered AND m.__gold IS NULL"
     )
+    if task.kind == "bitvector":
+        given = _bits(rows, given)
     return (
         f"SELECT {keys}, NULL::VARCHAR AS gold, label, suggested, prob, score, 'label' AS kind "
         f"FROM ({disputed(given, keys)}) ORDER BY score, {keys}"
+    )
+
+
+def _bits(rows: Labelled, given: str) -> str:
+    """Return the SELECT of keys, given, label and probs with a row for each label of a bitvector that has votes.
+
+    Parameters
+    ----------
+    given : SELECT of keys, given and label, lists of labels, and probs, P(yes) of each label
+    """
+    task, keys = rows.task, idents(rows.task.keys)
+    names = f"[{literals(task.labels)}]"
+    each = f"SELECT {keys}, given, label, probs, unnest({names}) AS bit, unnest(range({len(task.labels)})) AS place"
+    known = f"SELECT {keys}, known FROM {stored('posterior_' + task.name)}"
+
+    def side(labels: str) -> str:
+        return f"CASE WHEN list_contains({labels}, bit) THEN bit ELSE 'not ' || bit END"
+
+    of = "probs[bit]"
+    return (
+        f"SELECT {keys}, {side('given')} AS given, {side('label')} AS label, "
+        f"map([bit, 'not ' || bit], [{of}, 1 - {of}]) AS probs FROM ({each} FROM ({given})) "
+        f"JOIN ({known}) USING ({keys}) WHERE known[place + 1]"
     )
 
 

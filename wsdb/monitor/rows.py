@@ -49,6 +49,8 @@ def votes_select(
     columns: Sequence[tuple[str, str, str | None]],
     versions: Mapping[str, int],
     storage: str = "wide",
+    *,
+    sets: bool = False,
 ) -> str:
     """Return the SELECT of the votes in long form.
 
@@ -57,10 +59,11 @@ def votes_select(
     columns : (column, lf, source) of the label matrix
     versions : version of each labeling function
     storage : ``wide`` or ``sparse``
+    sets : whether there is a table of votes for one of several labels
     """
     if storage == "sparse":
         return _sparse_votes(task, columns, versions)
-    parts = []
+    parts = [_set_votes(task, columns, versions)] if sets and columns else []
     for name, lf, source in columns:
         said = "NULL::VARCHAR" if source is None else literal(source)
         computed_at = (
@@ -81,6 +84,19 @@ def votes_select(
     return "\nUNION ALL\n".join(parts)
 
 
+def _set_votes(task: Task, columns: Sequence[tuple[str, str, str | None]], versions: Mapping[str, int]) -> str:
+    """Return the SELECT of the votes for one of several labels."""
+    known = ", ".join(
+        f"({literal(lf)}, {versions.get(lf.lower(), 0)})" for lf in dict.fromkeys(x for _, x, _ in columns)
+    )
+    return (
+        f"SELECT {idents(task.keys, 's.')}, c.lf, c.source, {set_text('s.labels')} AS label, n.lf_version, "
+        f"c.computed_at FROM wsdb.{ident('sets_' + task.name)} AS s "
+        f"JOIN wsdb.matrix_columns AS c ON c.column_name = s.column_name "
+        f"AND lower(c.task) = {literal(task.name.lower())} JOIN (VALUES {known}) AS n(lf, lf_version) ON n.lf = c.lf"
+    )
+
+
 def _sparse_votes(task: Task, columns: Sequence[tuple[str, str, str | None]], versions: Mapping[str, int]) -> str:
     """Return the SELECT of the votes of a sparse matrix, which are in long form already."""
     lfs = dict.fromkeys(lf for _, lf, _ in columns)
@@ -92,6 +108,11 @@ def _sparse_votes(task: Task, columns: Sequence[tuple[str, str, str | None]], ve
         f"ON c.position = v.source AND lower(c.task) = {literal(task.name.lower())} "
         f"JOIN (VALUES {known}) AS n(lf, lf_version) ON n.lf = c.lf"
     )
+
+
+def set_text(labels: str) -> str:
+    """Return SQL of the name of a vote for one of several labels, from the list of them."""
+    return f"'one of ' || array_to_string({labels}, ', ')"
 
 
 def vote_label(code: str, task: Task) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wsdb.core.rowsql import gold_labels
 from wsdb.core.sqltext import ident, idents, literal, literals, stored
 from wsdb.core.task import Task
 
@@ -106,8 +107,7 @@ def _one(task: Task, label: str, prob: str, probs: str) -> str:
 
 def _bits(task: Task, label: str, prob: str, probs: str) -> str:
     """Return the columns gold to probs of a bitvector, whose gold is a list of labels or a single one."""
-    found = "coalesce(TRY_CAST(r.gold AS VARCHAR[]), [r.gold])"
-    gold = f"CASE WHEN r.gold IS NOT NULL THEN list_sort(list_distinct({found})) END"
+    gold = f"list_sort(list_distinct({gold_labels('r.gold')}))"
     hit = f"list_contains({gold}, e.key)"
     right = f"CASE WHEN {hit} THEN e.value ELSE 1 - e.value END"
 

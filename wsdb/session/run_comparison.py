@@ -72,10 +72,7 @@ def report(
 
 
 def report_stored(rooms: Rooms, task: Task) -> None:
-    """Store how the labels that are stored row by row compare with gold, unless that is of the current label run.
-
-    Of a bitvector, whose labels are lists, there is only the coverage.
-    """
+    """Store how the labels that are stored row by row compare with gold, unless that is of the current label run."""
     run, method = _label_run(rooms, task)
     if run is None:
         return

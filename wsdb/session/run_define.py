@@ -10,7 +10,7 @@ from wsdb.core.errors import CatalogError, DataError, SpecError, did_you_mean
 from wsdb.core.graph import cycle
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.payload import element_task
-from wsdb.core.rowsql import rows_select
+from wsdb.core.rowsql import gold_labels, rows_select
 from wsdb.core.specs import FeatureSet, ModelSpec
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import SPLITS, Task
@@ -84,11 +84,11 @@ def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
     """
     if task.gold is None:
         return
-    if task.kind == "bitvector":  # whose gold is a list of labels
-        return
-    label, relation = ident(task.gold.column), task.gold.relation
+    label, relation = f"CAST({ident(task.gold.column)} AS VARCHAR)", task.gold.relation
+    if task.kind == "bitvector":
+        label = f"unnest({gold_labels(label)})"
     rows = rooms.engine.rows(
-        f"SELECT __label, count(*) FROM (SELECT CAST({label} AS VARCHAR) AS __label FROM {relation}) "
+        f"SELECT __label, count(*) FROM (SELECT {label} AS __label FROM {relation}) "
         "WHERE __label IS NOT NULL AND NOT list_contains(?, __label) "
         "GROUP BY __label ORDER BY count(*) DESC, __label LIMIT 1",
         [list(task.labels)],

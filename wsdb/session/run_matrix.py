@@ -7,6 +7,7 @@ from wsdb.catalog.snapshot import CatalogSnapshot, StoredColumn, StoredMatrix
 from wsdb.core.task import Task
 from wsdb.monitor.lf_report import summary_macro
 from wsdb.monitor.rows import matrix_macro, matrix_select, votes_select
+from wsdb.planner.pack import pack
 from wsdb.planner.steps import Fuse, LabelMatrix, Match, Reuse, Scatter, walk
 from wsdb.session.rooms import Rooms
 from wsdb.session.stored import macro, rows_text, view
@@ -64,11 +65,12 @@ def matrix_views(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, step: Labe
     names = [column.name for column in step.columns]
     versions = {entry.name.lower(): entry.version for entry in snapshot.entries.values()}
     places = [(column.name, column.lf.name, column.source) for column in step.columns]
+    sets = rooms.engine.has_sets(pack(task, names, step, step.storage))
     return {
         # `task` is coded, and has no gold where it is a bitvector.
         f"rows_{task.name}": rows_text(rooms, snapshot.task(task.name)),
         f"label_matrix_{task.name}": matrix_select(task, names, step.storage),
-        f"label_votes_{task.name}": votes_select(task, places, versions, step.storage),
+        f"label_votes_{task.name}": votes_select(task, places, versions, step.storage, sets=sets),
     }
 
 
@@ -86,4 +88,6 @@ def summary(rooms: Rooms, task: Task, snapshot: CatalogSnapshot, stored: StoredM
     owners = {entry.name.lower(): entry.created_by for entry in snapshot.entries.values()}
     columns = [(column.name, column.lf) for column in stored.columns if column.lf.lower() in lfs]
     columns = [(name, lf) for name, lf in columns if lfs[lf.lower()].enabled]
-    macro(rooms, f"lf_summary_{task.name}", ("of_split",), summary_macro(task, columns, lfs, owners))
+    defined = snapshot.task(task.name)
+    text = summary_macro(defined.coded, columns, lfs, owners, has_gold=defined.gold is not None)
+    macro(rooms, f"lf_summary_{task.name}", ("of_split",), text)

@@ -21,14 +21,15 @@ from wsdb.core.sqltext import ident, idents, literals, stored
 from wsdb.core.task import Task
 from wsdb.labelmodel.joint import fit_joint, joint_posterior
 from wsdb.labelmodel.joint_graph import MAX_VECTORS, Component, Constraint, JointGraph, JointTask, feasible_vectors
+from wsdb.labelmodel.row_scores import joint_others, joint_scores
 from wsdb.labelmodel.shapes import RowFit, RowVoteMatrix, fit_rows
 from wsdb.labelmodel.spans import tag_set
 from wsdb.labelmodel.spans_sql import label_spans_sql
 from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Fit, JointFit, Pack
-from wsdb.session import run_stats
 from wsdb.session.rooms import Rooms
-from wsdb.session.run_counts import count
+from wsdb.session.run_row_counts import counted
+from wsdb.session.run_row_stats import store_row_stats
 from wsdb.session.stored import macro, view
 
 CLOSED = ("binary", "multiclass", "ordinal")
@@ -88,9 +89,10 @@ def _shape(task: Task, spec: LabelModelSpec, snapshot: CatalogSnapshot) -> str |
 def run_shape(rooms: Rooms, step: Fit, shape: str, keyed: KeyedVotes) -> None:
     """Fit the label model of a shape, and store the labels of all rows and their statistics."""
     task, start = step.task, time.perf_counter()
-    fitted = fit_rows(shape, _matrix(task, step.pack, keyed), task.labels, _balance(task))
+    matrix = _matrix(task, step.pack, keyed)
+    fitted = fit_rows(shape, matrix, task.labels, _balance(task))
     store_rows(rooms, task, step.pack, keyed, fitted)
-    run_stats.store(rooms, task.coded, count(rooms, step.pack), None)
+    store_row_stats(rooms, task, counted(rooms, task, step.pack, matrix, keyed), matrix, fitted)
     put_rows_run(rooms, task, step.spec, step.input_hash, shape, fitted, time.perf_counter() - start)
     rooms.profiles[id(step)] = Profile(fitted.n_rows, time.perf_counter() - start)
 
@@ -137,7 +139,12 @@ def store_rows(rooms: Rooms, task: Task, pack: Pack, keyed: KeyedVotes, fitted: 
         table = table.append_column("known", pa.ListArray.from_arrays(lists.offsets, known))
     table = table.append_column("n_votes", pa.array(votes, pa.int32()))
     table = table.append_column("n_conflicts", pa.array(np.where(covered, wrong, 0), pa.int32()))
-    rooms.engine.store(f"posterior_{task.name}", table.append_column("covered", pa.array(covered)))
+    table = table.append_column("covered", pa.array(covered))
+    if fitted.others is not None:
+        width = fitted.others.shape[1]
+        places = pa.array(np.arange(0, len(table) * width + 1, width), pa.int32())
+        table = table.append_column("others", pa.ListArray.from_arrays(places, pa.array(fitted.others.ravel())))
+    rooms.engine.store(f"posterior_{task.name}", table)
     store_row_views(rooms, task)
 
 
@@ -211,11 +218,10 @@ def put_rows_run(
     """Record the fit in the catalog, and say what was done."""
     found: list[tuple[object, ...]] = []
     for j, name in enumerate(fitted.sources):
-        for y, label in enumerate(task.labels):
+        for y, label in enumerate(task.coded.labels):
             if not np.isnan(fitted.precision[j, y]):
                 figures = (fitted.accuracy[j], fitted.precision[j, y], fitted.propensity[j], fitted.weights[j])
-                column = f"{name}:{label}" if task.kind == "bitvector" else name
-                found.append((column, label, *map(float, figures), float(fitted.stderr[j]), int(fitted.counts[j])))
+                found.append((name, label, *map(float, figures), float(fitted.stderr[j]), int(fitted.counts[j])))
     rooms.catalog.put_label_run(
         task.name,
         {
@@ -340,8 +346,11 @@ def run_joint(rooms: Rooms, step: JointFit) -> None:
             answer.marginals[at][:, :k],
             labels,
             answer.covered[:, at],
+            joint_scores(fit, at, pack.columns, task.labels),
+            joint_others(fit, at, pack.columns, own.votes, answer.marginals[at]),
         )
         store_rows(rooms, task, pack, own, fitted)
-        run_stats.store(rooms, task, count(rooms, pack), None)
+        matrix = _matrix(task, pack, own)
+        store_row_stats(rooms, task, counted(rooms, task, pack, matrix, own), matrix, fitted)
         put_rows_run(rooms, task, step.spec, hashed, "joint", fitted, time.perf_counter() - start)
     rooms.profiles[id(step)] = Profile(fit.n_rows, time.perf_counter() - read)

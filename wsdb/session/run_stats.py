@@ -14,7 +14,7 @@ from wsdb.labelmodel.fitted import Fit
 from wsdb.labelmodel.score import ScoreForm
 from wsdb.labelmodel.sparse_sql import labels_select_sparse
 from wsdb.labelmodel.sql import labels_select
-from wsdb.monitor.explain_row import explain_body, stored_body
+from wsdb.monitor.explain_row import explain_body
 from wsdb.monitor.labelled import Labelled
 from wsdb.monitor.lf_rows import buckets_body, confusion_body, errors_body
 from wsdb.monitor.review import gaps_body, issues_body, prediction_issues_body, sample_body
@@ -25,8 +25,8 @@ from wsdb.session.run_counts import Counted, share_rows
 from wsdb.session.stored import macro
 
 TABLES = (
-    "split_counts", "vote_counts", "vote_pairs", "vote_shares", "lf_dependencies", "label_scores", "label_bias",
-    "label_reports", "label_confusion",
+    "split_counts", "vote_counts", "vote_pairs", "vote_sets", "vote_shares", "lf_dependencies", "label_scores",
+    "label_bias", "label_reports", "label_confusion",
 )  # fmt: skip
 """Tables of schema wsdb that are written here; their rows belong to a task."""
 BODIES: dict[str, tuple[tuple[str, ...], Callable[[Labelled], str]]] = {
@@ -37,9 +37,8 @@ BODIES: dict[str, tuple[tuple[str, ...], Callable[[Labelled], str]]] = {
     "sample_for_review": (("of_n", "strategy", "seed"), sample_body),
     "label_issues": ((), issues_body),
     "prediction_issues": (("of_predictions",), prediction_issues_body),
-    "explain_row": (("of_key",), explain_body),
 }
-MACROS = tuple(BODIES)
+MACROS = (*BODIES, "explain_row")
 """Macros of schema wsdb that are written here, one of each for a task."""
 
 
@@ -47,59 +46,54 @@ def store(
     rooms: Rooms,
     task: Task,
     counted: Counted,
-    fitted: Fit | None,
-    dependencies: Sequence[tuple[str, str, str]] = (),
+    fitted: Fit,
+    dependencies: Sequence[tuple[str, str, str]],
 ) -> None:
     """Rewrite what is stored of a task for the analysis functions.
 
     Parameters
     ----------
     counted : the votes of its label matrix, counted
-    fitted : the label model; None where labels are stored row by row instead of being a form over votes
     dependencies : (source, source, reason) as they were given to the fit; a pair may have several reasons
     """
-    splits, counts, pairs = counted.splits, counted.counts, counted.pairs
-    columns, storage, n_rows = counted.pack.columns, counted.pack.storage, counted.n_rows
-    write(rooms, task, "split_counts", _split_rows(splits))
-    write(rooms, task, "vote_counts", _count_rows(task, columns, splits, counts))
-    write(rooms, task, "vote_pairs", _pair_rows(task, columns, pairs))
-    write(rooms, task, "vote_shares", share_rows(counted))
+    counts, columns, storage = counted.counts, counted.pack.columns, counted.pack.storage
+    store_counts(rooms, task, counted, task.labels)
     if storage == "wide":
         rooms.engine.keep_changes(counted.pack)
-    facts = (n_rows, tuple(columns), storage, rooms.engine.qualified(f"FROM {task.relation}", AT))
-    if fitted is None:
-        for table in ("lf_dependencies", "label_scores", "label_bias", "label_confusion"):
-            forget(rooms, task, table)
-        labelled = Labelled(task, *facts, _stored_labels(task))
-    else:
-        copied = copies(pairs, np.bincount(counts.source, weights=counts.n, minlength=len(columns)))
-        write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
-        write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
-        write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
-        write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
-        labelled = Labelled(task, *facts, _labeller(task, columns, storage, fitted.form))
+    forget(rooms, task, "vote_sets")
+    copied = copies(counted.pairs, np.bincount(counts.source, weights=counts.n, minlength=len(columns)))
+    write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
+    write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
+    write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
+    write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
+    store_macros(rooms, labelled(rooms, task, counted, _labeller(task, columns, storage, fitted.form)), explain_body)
+
+
+def store_counts(rooms: Rooms, task: Task, counted: Counted, votes: Sequence[str]) -> None:
+    """Write the counts of a label matrix; `votes` are the names of the codes that are voted."""
+    splits, columns = counted.splits, counted.pack.columns
+    write(rooms, task, "split_counts", _split_rows(splits))
+    write(rooms, task, "vote_counts", _count_rows(votes, columns, splits, counted.counts))
+    write(rooms, task, "vote_pairs", _pair_rows(votes, columns, counted.pairs))
+    write(rooms, task, "vote_shares", share_rows(counted))
+
+
+def labelled(rooms: Rooms, task: Task, counted: Counted, select: Callable[[str, Sequence[str]], str]) -> Labelled:
+    """Return what the reports on rows select from."""
+    relation = rooms.engine.qualified(f"FROM {task.relation}", AT)
+    return Labelled(task, counted.n_rows, counted.pack.columns, counted.pack.storage, relation, select)
+
+
+def store_macros(rooms: Rooms, rows: Labelled, explain: Callable[[Labelled], str]) -> None:
+    """Write the macros of the reports on rows; `explain` is the body of explain_row."""
     for name, (parameters, body) in BODIES.items():
-        written = stored_body if fitted is None and name == "explain_row" else body
-        macro(rooms, f"{name}_{task.name}", parameters, written(labelled))
+        macro(rooms, f"{name}_{rows.task.name}", parameters, body(rows))
+    macro(rooms, f"explain_row_{rows.task.name}", ("of_key",), explain(rows))
 
 
 def forget(rooms: Rooms, task: Task, table: str) -> None:
     """Remove a task's rows of a table."""
     rooms.engine.run(f"DELETE FROM {rooms.engine.table(table)} WHERE lower(task) = {literal(task.name.lower())}")
-
-
-def _stored_labels(task: Task) -> Callable[[str, Sequence[str]], str]:
-    """Return the function that writes the SELECT of stored labels of any rows of the label matrix."""
-
-    def select(query: str, keep: Sequence[str]) -> str:
-        keys = [ident(key) for key in task.keys]
-        kept = ", ".join(f"__kept.{name}" for name in keep)
-        return (
-            f"SELECT {kept}, l.* EXCLUDE ({', '.join(keys)}) FROM ({query}) AS __kept "
-            f"JOIN {stored('labels_' + task.name)} AS l USING ({', '.join(keys)})"
-        )
-
-    return select
 
 
 def _labeller(task: Task, columns: Sequence[str], storage: str, form: ScoreForm) -> Callable[[str, Sequence[str]], str]:
@@ -140,7 +134,7 @@ def columns_of(fields: Sequence[tuple[str, pa.DataType]], rows: Sequence[Sequenc
     return {name: pa.array([row[at] for row in rows], kind) for at, (name, kind) in enumerate(fields)}
 
 
-def _names(names: Sequence[str | None], codes: np.ndarray) -> pa.Array:
+def names_of(names: Sequence[str | None], codes: np.ndarray) -> pa.Array:
     """Return the names that codes stand for; NULL for -1."""
     return pa.array(names, pa.string()).take(pa.array(codes, mask=codes < 0))
 
@@ -150,24 +144,26 @@ def _split_rows(splits: SplitCounts) -> dict[str, Any]:
     return {"split": names, "n": splits.n, "covered": splits.covered, "gold": splits.gold}
 
 
-def _count_rows(task: Task, columns: Sequence[str], splits: SplitCounts, counts: VoteCounts) -> dict[str, Any]:
+def _count_rows(
+    votes: Sequence[str], columns: Sequence[str], splits: SplitCounts, counts: VoteCounts
+) -> dict[str, Any]:
     return {
-        "split": _names(splits.splits, counts.split),
-        "lf": _names(columns, counts.source),
-        "label": _names(task.labels, counts.value),
-        "gold": _names(task.labels, counts.gold),
+        "split": names_of(splits.splits, counts.split),
+        "lf": names_of(columns, counts.source),
+        "label": names_of(votes, counts.value),
+        "gold": names_of(votes, counts.gold),
         "n": counts.n,
         "overlap": counts.overlap,
         "conflict": counts.conflict,
     }
 
 
-def _pair_rows(task: Task, columns: Sequence[str], pairs: VotePairs) -> dict[str, Any]:
+def _pair_rows(votes: Sequence[str], columns: Sequence[str], pairs: VotePairs) -> dict[str, Any]:
     return {
-        "lf_a": _names(columns, pairs.left),
-        "lf_b": _names(columns, pairs.right),
-        "label_a": _names(task.labels, pairs.value_left),
-        "label_b": _names(task.labels, pairs.value_right),
+        "lf_a": names_of(columns, pairs.left),
+        "lf_b": names_of(columns, pairs.right),
+        "label_a": names_of(votes, pairs.value_left),
+        "label_b": names_of(votes, pairs.value_right),
         "n": pairs.n,
     }
 
@@ -207,11 +203,11 @@ def _score_rows(task: Task, columns: Sequence[str], form: ScoreForm, counts: Vot
     weights = np.ones(form.n_sources) if form.share_weights is None else form.share_weights
     return {
         "source": source.astype(np.int32),
-        "lf": _names(columns, source),
+        "lf": names_of(columns, source),
         "code": code.astype(np.int16),
-        "vote": _names(task.labels, code),
+        "vote": names_of(task.labels, code),
         "class": classes.astype(np.int16),
-        "label": _names(task.labels, classes),
+        "label": names_of(task.labels, classes),
         "score": form.temperature * form.scores[source, code, classes],
         "share": np.where(code == classes, weights[source], 0.0),
     }

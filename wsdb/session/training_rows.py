@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsdb.core.payload import POS
+from wsdb.core.rowsql import gold_labels
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.core.task import Task
 from wsdb.planner.steps import Train
@@ -70,8 +71,8 @@ def gold_select(rooms: Rooms, task: Task) -> str:
     """Return the SELECT of row keys and ``probs``, one-hot gold of rows of the split dev; other rows have NULL."""
     table = rooms.engine.table(f"rows_{task.name}")
     gold, known = "gold", "gold IS NOT NULL"
-    if task.kind == "bitvector":  # its gold is a list as a string, or one label
-        gold = "coalesce(TRY_CAST(gold AS VARCHAR[]), [gold])"
+    if task.kind == "bitvector":
+        gold = gold_labels("gold")
     if task.kind == "select":  # the other elements of a row are not the one that is picked
         known = f"(bool_or(gold = 'yes') OVER (PARTITION BY {idents(row_keys(task))}))"
         gold = "coalesce(gold, 'no')"

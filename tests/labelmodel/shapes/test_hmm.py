@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdb.labelmodel.hmm import SequenceFit, fit_hmm, tag_sequences
-from wsdb.labelmodel.sequence import Chain, forward_backward, offsets_of, viterbi
-from wsdb.labelmodel.spans import bio_to_spans, entity_f1, tag_set
+from wsdb.labelmodel.hmm_estimate import evidence_table
+from wsdb.labelmodel.sequence import Chain, forward_backward, likelihoods, offsets_of, viterbi
+from wsdb.labelmodel.spans import abstains, bio_to_spans, entity_f1, tag_set
 
 BIO = ("O", "B-a", "I-a", "B-b", "I-b")
 PLAIN = ("NOUN", "VERB", "ADJ", "DET", "NUM")
@@ -245,3 +246,24 @@ def test_offsets_and_votes_are_checked() -> None:
         fit_hmm(np.full((1, 1), 5), np.array([0, 1]), BIO)
     with pytest.raises(ValueError, match="1 sources"):
         tag_sequences(fit_hmm(np.zeros((1, 1), dtype=int), np.array([0, 1]), BIO), np.zeros((1, 2)), np.array([0, 1]))
+
+
+@settings(max_examples=40)
+@given(tables(), LABELS)
+def test_the_rest_of_a_sequence_is_its_posterior_without_the_elements_own_votes(
+    table: tuple[np.ndarray, np.ndarray], labels: tuple[str, ...]
+) -> None:
+    votes, offsets = table
+    fit = fit_hmm(votes, offsets, labels)
+    tagged = tag_sequences(fit, votes, offsets)
+    evidence = evidence_table(fit.emission, fit.weights, fit.silent_weight)
+    symbols = np.where(abstains(votes, fit.tags.outside), 0, votes.astype(int) + 1)
+    likelihood = likelihoods(sum(evidence[j, symbols[:, j]] for j in range(votes.shape[1])))
+    for at in np.flatnonzero(tagged.covered)[:5].tolist():
+        start = offsets[np.searchsorted(offsets, at, side="right") - 1]
+        stop = offsets[np.searchsorted(offsets, at, side="right")]
+        seen = likelihood[start:stop].copy()
+        seen[at - start] = 1.0
+        alone = forward_backward(seen, np.array([0, stop - start]), fit.chain, np.ones(1))[0][at - start]
+        rest = np.exp(tagged.others[at] - tagged.others[at].max())
+        assert rest / rest.sum() == pytest.approx(alone, abs=1e-9)

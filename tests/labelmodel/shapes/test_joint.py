@@ -14,6 +14,7 @@ from wsdb.core.errors import SpecError
 from wsdb.labelmodel import joint, joint_graph
 from wsdb.labelmodel.joint import JointFit, fit_joint, joint_posterior
 from wsdb.labelmodel.joint_graph import EXCLUDES, IMPLIES, Constraint, JointGraph, JointTask, feasible_vectors
+from wsdb.labelmodel.row_scores import NOT_APPLYING, joint_others, joint_scores
 
 ANIMAL = JointTask("animal", ("bird", "fish"))
 BIRD = JointTask("bird", ("owl", "crow", "wren"))
@@ -246,3 +247,33 @@ def test_every_combination_of_explicit_votes_is_scored() -> None:
         table = np.array([row])
         answer = joint_posterior(fit_joint(ZOO, table, [("s", 0), ("s", 1), ("s", 2)]), table)
         assert (answer.labels[0, :3].tolist() in ZOO.components[0].vectors.tolist()) == any(v >= 0 for v in row)
+
+
+@settings(max_examples=40)
+@given(votes())
+def test_the_votes_on_a_task_and_the_others_add_up_to_its_marginal(table: np.ndarray) -> None:
+    """Where a source votes on one task only, the others are the row without its vote."""
+    fitted = fit_joint(ZOO, table, COLUMNS)
+    answer = joint_posterior(fitted, table)
+    for task, columns in enumerate([[0, 3], [1, 4], [2, 6], [5, 7]]):
+        names = [COLUMNS[column][0] for column in columns]
+        labels = ZOO.tasks[task].labels
+        scores = joint_scores(fitted, task, names, labels)
+        others = joint_others(fitted, task, names, table[:, columns], answer.marginals[task])
+        width = len(scores.classes)
+        assert scores.classes == (*labels, NOT_APPLYING)[:width]
+        total = scores.bias + others
+        for j, column in enumerate(columns):
+            cast = table[:, column] >= 0
+            total[cast] += scores.scores[j, table[cast, column]]
+        mass = np.exp(total - total.max(axis=1, keepdims=True))
+        shown = answer.covered[:, task]
+        expected = answer.marginals[task][shown, :width]
+        np.testing.assert_allclose((mass / mass.sum(axis=1, keepdims=True))[shown], expected, atol=1e-9)
+    alone = table.copy()
+    alone[:, 0] = -1  # source a votes on animals only
+    without = joint_posterior(fitted, alone).marginals[0][:, :2]
+    rest = joint_others(fitted, 0, ["a"], table[:, [0]], answer.marginals[0])
+    prior = joint_scores(fitted, 0, ["a"], ANIMAL.labels).prior
+    mass = np.exp(rest - rest.max(axis=1, keepdims=True)) * prior
+    np.testing.assert_allclose(mass / mass.sum(axis=1, keepdims=True), without, atol=1e-9)
