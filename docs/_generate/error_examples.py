@@ -215,9 +215,8 @@ EXAMPLES: dict[str, Example] = {
         "CREATE LABELING FUNCTION shop FOR TASKS (spam, topic) VOTE 'spam' WHEN body LIKE '%shop%';",
     ),
     "WS337": Example(
-        "A label model is named that is not made for the type of the task.",
-        "REFRESH LABELS FOR TASK spam;",
-        before="CREATE LABEL MODEL chain FOR TASK spam USING hmm;",
+        "A label model, or an option of one, is named that is not made for the type of the task.",
+        "CREATE LABEL MODEL chain FOR TASK spam USING hmm;",
     ),
     "WS340": Example(
         "A SELECT votes spans on a task whose labels are not O, B-… and I-….",

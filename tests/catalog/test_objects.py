@@ -24,7 +24,7 @@ CREATE TASK ner ON queries KEY (qid) PAYLOAD tokens TYPE MULTICLASS ('PER', 'O')
 CREATE TASK GRAPH g (ner 'PER' IMPLIES pos 'NOUN');
 CREATE LF gaz FOR TASKS (NER, pos) KIND kb TAGS ('x') VOTE (ner 'PER', pos 'NOUN') WHEN value = 'obama';
 CREATE LF crowd FOR TASK ner DEPENDS ON (gaz) FROM VOTES crowd (qid, pos, worker, label);
-CREATE LABEL MODEL lm FOR TASKS (ner, pos) GRAPH G USING matrix;
+CREATE LABEL MODEL lm FOR TASKS (ner, pos) GRAPH G;
 """
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from wsdb.catalog.label_models import check_label_model
 from wsdb.catalog.references import mapped
 from wsdb.catalog.snapshot import CatalogSnapshot, Entry
 from wsdb.core.constraint import Constraint
-from wsdb.core.errors import CatalogError, SpecError
+from wsdb.core.errors import SpecError
 from wsdb.core.graph import TaskGraph, cycle, vectors
 from wsdb.core.lf import LabelingFunction, VoteTogether
 from wsdb.core.payload import Payload
@@ -36,7 +37,8 @@ def check_references(spec: S, snapshot: CatalogSnapshot, at: Statement) -> S:
         WS201 where one does not exist; WS203 where a task of a label model has another one.
     SpecError
         WS302 unknown label; WS303 a prior that is not declared; WS330, WS331, WS332, WS336 objects that do not go
-        together; WS333 objects that depend on each other in a circle; WS334 rules that nothing keeps.
+        together; WS333 objects that depend on each other in a circle; WS334 rules that nothing keeps; WS337 a label
+        model that the type of a task does not have.
     """
 
     def spelled(kind: str, name: str, place: str) -> str:
@@ -49,9 +51,8 @@ def check_references(spec: S, snapshot: CatalogSnapshot, at: Statement) -> S:
     _check(found, snapshot, at)
     if isinstance(at, Create) and at.or_replace:
         after, bare = _with(snapshot, found), Statement(span=at.span)
-        for entry in snapshot.entries.values():
-            if (KINDS[type(spec)], spec.name.lower()) in entry.named:
-                _check_again(entry, after, bare)
+        for entry in _built_on(snapshot, (KINDS[type(spec)], spec.name.lower())):
+            _check_again(entry, after, bare)
     return found  # type: ignore[return-value]
 
 
@@ -68,6 +69,19 @@ def _with(snapshot: CatalogSnapshot, spec: Spec) -> CatalogSnapshot:
     )
 
 
+def _built_on(snapshot: CatalogSnapshot, name: tuple[str, str]) -> list[Entry]:
+    """Return what names an object (kind, name in lower case), or names something that does."""
+    found: dict[tuple[str, str], Entry] = {}
+    names = [name]
+    while names:
+        below = names.pop()
+        for key, entry in snapshot.entries.items():
+            if below in entry.named and key not in found and key != name:
+                found[key] = entry
+                names.append(key)
+    return list(found.values())
+
+
 def _check(spec: Spec, snapshot: CatalogSnapshot, at: Statement) -> None:
     match spec:
         case Task():
@@ -79,7 +93,7 @@ def _check(spec: Spec, snapshot: CatalogSnapshot, at: Statement) -> None:
         case LabelingFunction():
             _check_lf(spec, snapshot, at)
         case LabelModelSpec():
-            _check_label_model(spec, snapshot, at)
+            check_label_model(spec, snapshot, at)
         case Constraint():
             _check_constraint(spec, snapshot, at)
         case ModelSpec():
@@ -191,35 +205,6 @@ def _check_lf(spec: LabelingFunction, snapshot: CatalogSnapshot, at: Statement) 
                 "WS330",
                 f'labeling function "{spec.name}" depends on "{other.name}", which votes on no task of its',
                 span=at.at_name("dependency", name),
-            )
-
-
-def _check_label_model(spec: LabelModelSpec, snapshot: CatalogSnapshot, at: Statement) -> None:
-    for name in spec.tasks:
-        other = snapshot.label_model(name)
-        if snapshot.find("label model", other.name) is not None and other.name.lower() != spec.name.lower():
-            raise CatalogError(
-                "WS203",
-                f'task "{name}" has the label model "{other.name}" already',
-                span=at.at("label model"),
-                hint=f"CREATE OR REPLACE LABEL MODEL {other.name} …, or DROP LABEL MODEL {other.name}",
-            )
-        if spec.prior == "declared" and snapshot.task(name).balance is None:
-            raise SpecError(
-                "WS303",
-                f"prior = 'declared' needs the CLASS BALANCE of task \"{name}\", which has none",
-                span=at.at("option prior"),
-            )
-    if spec.graph is None:
-        return
-    own = {name.lower() for name in spec.tasks}
-    for name in snapshot.task_graph(spec.graph).tasks:
-        if name.lower() not in own:
-            raise SpecError(
-                "WS332",
-                f'task graph "{spec.graph}" has rules about task "{name}", which label model "{spec.name}" is not for',
-                span=at.at("task graph"),
-                hint=f"write FOR TASKS ({', '.join(snapshot.task_graph(spec.graph).tasks)})",
             )
 
 

@@ -35,14 +35,14 @@ METHODS: dict[str, Callable[[Request], Fit]] = {
     "matrix": fit_matrix,
 }
 EVERY = frozenset({"prior", "calibrate"})
-ITERATIVE = EVERY | {"max_iter", "tol", "structure"}
+ITERATIVE = EVERY | {"regime", "max_iter", "tol", "structure"}
 APPLIES: dict[str, frozenset[str]] = {
     "auto": ITERATIVE | {"abstain_informative"},
     "majority": EVERY,
-    "weighted_majority": EVERY | {"structure"},
+    "weighted_majority": EVERY | {"regime", "structure"},
     "dawid_skene": ITERATIVE | {"abstain_informative"},
     "ibcc": ITERATIVE,
-    "triplet": EVERY | {"structure"},
+    "triplet": EVERY | {"regime", "structure"},
     "matrix": ITERATIVE,
 }
 """The options that each method knows; any other one must be at its default."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wsdb.catalog.check import check_references
+from wsdb.catalog.label_models import OPTIONS
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import CatalogError, DataError, SpecError, did_you_mean
 from wsdb.core.graph import cycle
 from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, VoteWhen
 from wsdb.core.payload import element_task
 from wsdb.core.rowsql import gold_labels, rows_select
-from wsdb.core.specs import FeatureSet, ModelSpec
+from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import SPLITS, Task
+from wsdb.labelmodel.methods import APPLIES
 from wsdb.parser.script import split
 from wsdb.parser.statements import (
     KINDS,
@@ -244,7 +246,24 @@ def answers_read(rooms: Rooms, lf: LabelingFunction, snapshot: CatalogSnapshot) 
 def create_label_model(stmt: CreateLabelModel, rooms: Rooms) -> None:
     """Define the label model of one task or, by a task graph, of several; each task has one."""
     spec = check_references(stmt.spec, rooms.catalog.definitions(), stmt)
+    check_method(spec, stmt)
     define(rooms, stmt, spec, parents=[("task", name) for name in spec.tasks])
+
+
+def check_method(spec: LabelModelSpec, stmt: Create) -> None:
+    """Raise SpecError WS320 where a method of label models does not know an option that is set."""
+    if spec.method not in APPLIES:
+        return
+    knows = APPLIES[spec.method]
+    plain = LabelModelSpec(name=spec.name, task=spec.task)
+    for name in OPTIONS:
+        if name not in ("use_dev", *knows) and getattr(spec, name) != getattr(plain, name):
+            raise SpecError(
+                "WS320",
+                f"option {name} does not apply to {spec.method}",
+                span=stmt.at(f"option {name}"),
+                hint=f"{spec.method} knows {', '.join(sorted(knows))}",
+            )
 
 
 def create_feature_set(stmt: CreateFeatureSet, rooms: Rooms) -> None:

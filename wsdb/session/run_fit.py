@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from wsdb.catalog.label_models import check_options, shape_of
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import SpecError
 from wsdb.core.matrix import RowVotes, SparseVotes, VotePatterns
@@ -35,7 +36,7 @@ from wsdb.session import run_stats
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_comparison import COMPARED
 from wsdb.session.run_counts import Counted, count
-from wsdb.session.run_shapes import check_options, run_shape, shape_of, store_spans
+from wsdb.session.run_shapes import run_shape, store_spans
 from wsdb.session.stored import view
 
 
@@ -95,14 +96,8 @@ def selected(rooms: Rooms, task: Task, spec: LabelModelSpec, rows: RowVotes, arg
     Raises
     ------
     SpecError
-        WS337 where a method is named, so that there is nothing to select; WS315 without gold rows in dev.
+        WS315 without gold rows in dev.
     """
-    if spec.method != "auto":
-        raise SpecError(
-            "WS337",
-            f"use_dev = 'select' chooses the method of task \"{task.name}\", and USING {spec.method} names one",
-            hint="leave USING out, or use_dev",
-        )
     known = dev_gold(task, rows, "select")
     dev = some_rows(rows.votes, known), rows.gold[known]
     few = thinned(rows, COMPARED)

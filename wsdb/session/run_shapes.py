@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import SpecError
 from wsdb.core.graph import TaskGraph, vectors
 from wsdb.core.matrix import ABSTAIN, KeyedVotes
@@ -31,59 +30,6 @@ from wsdb.session.rooms import Rooms
 from wsdb.session.run_row_counts import counted
 from wsdb.session.run_row_stats import store_row_stats
 from wsdb.session.stored import macro, view
-
-CLOSED = ("binary", "multiclass", "ordinal")
-"""The kinds of task for which the named label models are made."""
-
-
-def shape_of(task: Task, spec: LabelModelSpec, snapshot: CatalogSnapshot) -> str | None:
-    """Return the shape whose label model a task has; None where the posterior is a closed form over a row's votes.
-
-    Raises
-    ------
-    SpecError
-        WS337 where the task has no label model of that name.
-    """
-    found = _shape(task, spec, snapshot)
-    if found is not None:
-        check_options(spec, f"the label model of {found} tasks")
-    return found
-
-
-def check_options(spec: LabelModelSpec, what: str) -> None:
-    """Raise where an option is set that a label model does not have.
-
-    Raises
-    ------
-    SpecError
-        WS337 with the option.
-    """
-    plain = LabelModelSpec(name=spec.name, task=spec.task)
-    for name in ("structure", "prior", "use_dev", "regime", "abstain_informative", "calibrate", "max_iter", "tol"):
-        if getattr(spec, name) != getattr(plain, name):
-            raise SpecError("WS337", f"{what} has no option {name}", hint=f"leave {name} out of WITH (…)")
-
-
-def _shape(task: Task, spec: LabelModelSpec, snapshot: CatalogSnapshot) -> str | None:
-    payload = snapshot.payload(task.payload) if task.payload is not None else None
-    sequence = payload is not None and payload.shape == "sequence"
-    if spec.method == "hmm" and not (sequence and task.kind == "multiclass"):
-        raise SpecError(
-            "WS337",
-            f'USING hmm needs a MULTICLASS task on a SEQUENCE payload; task "{task.name}" is {task.kind}',
-            hint="USING auto takes the label model of the task's shape",
-        )
-    if spec.method == "hmm" or (spec.method == "auto" and sequence and task.kind == "multiclass"):
-        return "sequence"
-    if task.kind in ("bitvector", "select"):
-        if spec.method != "auto":
-            raise SpecError(
-                "WS337",
-                f'USING {spec.method} is for tasks with one label a row; task "{task.name}" is {task.kind}',
-                hint="USING auto takes the label model of the task's shape",
-            )
-        return task.kind
-    return "ordinal" if task.kind == "ordinal" and spec.method == "auto" else None
 
 
 def run_shape(rooms: Rooms, step: Fit, shape: str, keyed: KeyedVotes) -> None:
@@ -308,7 +254,6 @@ def refuse_soft(rooms: Rooms, step: JointFit) -> None:
 def run_joint(rooms: Rooms, step: JointFit) -> None:
     """Fit one label model over the feasible labels of a task graph, and store the labels of each task."""
     start = time.perf_counter()
-    check_options(step.spec, "the label model of a task graph")
     tasks, names = step.tasks, [task.name.lower() for task in step.tasks]
     graph = joint_graph(step.graph, tasks)
     refuse_soft(rooms, step)
