@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,13 +16,15 @@ from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import MAX_LABELS, Task, unknown_label
 from wsdb.engine.analyze import answers, only_empty
 from wsdb.engine.compile import CONFIDENCE, guarded, key_columns
-from wsdb.engine.elements import refuse_spans, whole_rows
+from wsdb.engine.elements import NUMBERS, refuse_spans, whole_rows
 from wsdb.engine.partial import KINDS
 from wsdb.engine.relation import describe, has_columns, relation_columns
 from wsdb.engine.udf import load
+from wsdb.parser.render import names as names_of
 from wsdb.parser.statements import Statement
 
 STRINGS = ("VARCHAR", "ENUM")
+FRACTIONS = ("DECIMAL", "DOUBLE", "FLOAT", '"NULL"')
 RESULT_COLUMNS = (
     "split", "gold", "label", "prob", "probs", "n_votes", "n_conflicts", "covered", "vote", "expected", "basis", "lf",
     "source", "lf_version", "computed_at",
@@ -120,7 +123,7 @@ def check_lf(
                     "WS313",
                     f"{what} returns {kind}; labels are strings and NULL is abstain",
                     span=span,
-                    hint=f"return one of {', '.join(repr(label) for label in task.labels[:8])} or NULL",
+                    hint=_answers_of(task),
                 )
             _check_answers(con, "SELECT (\n" + sql + "\n)", len("SELECT (\n"), lf, task, span)
         case Select(sql):
@@ -136,12 +139,13 @@ def check_lf(
                 return lf
             if CONFIDENCE in (name.lower() for name in names):
                 _refuse_confidence(task, span, what)
+                _check_confidence(columns, span, what)
                 names = [name for name in names if name.lower() != CONFIDENCE]
             if len(names) != len(task.keys) + 1:
                 raise SpecError(
                     "WS313",
-                    f"{what} returns {len(names)} columns ({', '.join(names)}); "
-                    f"it must return {', '.join(task.keys)} and a label",
+                    f"{what} returns {len(names)} column{'s' * (len(names) != 1)} ({', '.join(names)}); "
+                    f"it must return {names_of(task.keys)} and a label",
                     span=span,
                 )
             _, label = key_columns(lf, task, names)
@@ -155,6 +159,7 @@ def check_lf(
                     "WS313",
                     f'{what}: column "{label}" is {dict(columns)[label]}; labels are strings and NULL is abstain',
                     span=span,
+                    hint=_answers_of(task),
                 )
             _check_answers(con, sql, 0, lf, task, span, names.index(label))
             _refuse_guard(lf, span, what)
@@ -199,6 +204,20 @@ def _refuse_confidence(task: Task, span: Span | None, what: str) -> None:
         )
 
 
+def _check_confidence(columns: Sequence[tuple[str, str]], span: Span | None, what: str) -> None:
+    for name, kind in columns:
+        if name.lower() == CONFIDENCE and not kind.startswith((*NUMBERS, *FRACTIONS)):
+            raise SpecError(
+                "WS313",
+                f'{what}: column "{name}" is {kind}; a confidence is a number from 0 to 1',
+                span=span,
+            )
+
+
+def _answers_of(task: Task) -> str:
+    return f"return one of {', '.join(repr(label) for label in task.labels[:8])} or NULL"
+
+
 def _refuse_guard(lf: LabelingFunction, span: Span | None, what: str) -> None:
     if lf.on_error == "abstain":
         raise SpecError("WS307", f"{what}: on_error = 'abstain' is for row and python bodies", span=span)
@@ -214,7 +233,9 @@ def _row_type(
     except SpecError as error:
         if "GROUP BY" in error.message:
             error.message = f'labeling function "{lf.name}": an aggregate needs the rows of a group, this body sees one'
-            error.hint = f"write AS SELECT {', '.join(task.keys)}, label FROM …, with the aggregate in a subquery"
+            error.hint = f"write AS SELECT {names_of(task.keys)}, label FROM …, with the aggregate in a subquery"
+        if "Subquery returns" in error.message:
+            error.hint = f"write AS SELECT {names_of(task.keys)}, label FROM … without parentheses to vote by key"
         raise
 
 
@@ -242,7 +263,12 @@ def _check_votes(con: duckdb.DuckDBPyConnection, body: Votes, task: Task, at: St
     (label,) = has_columns((body.label,), columns, body.relation, place)
     if not (_is_label(dict(columns)[label], task) or _is_set(dict(columns)[label], task)):
         kind = dict(columns)[label]
-        raise SpecError("WS313", f'{what}: column "{label}" is {kind}; labels are strings', span=place(label))
+        raise SpecError(
+            "WS313",
+            f'{what}: column "{label}" is {kind}; labels are strings',
+            span=place(label),
+            hint=f"its labels are {', '.join(repr(label) for label in task.labels[:8])}; cast the column in a view",
+        )
     n_keys = len(task.keys)
     body = replace(body, keys=given, label=label).of_task(n_keys)
     if len(body.keys) != n_keys:

@@ -124,7 +124,11 @@ def chosen(rows: Labelled) -> str:
         whole = f"CASE WHEN json_type({json}) NOT IN ('OBJECT', 'ARRAY') THEN {json}->>'$' END"
         if len(task.keys) > 1:
             whole = f"trim(split_part({whole}, ',', {at + 1}))"
-        parts.append(f"CAST({ident(key)} AS VARCHAR) = coalesce({', '.join(f'({text})' for text in said)}, {whole})")
+        given, text = f"coalesce({', '.join(f'({one})' for one in said)}, {whole})", f"CAST({ident(key)} AS VARCHAR)"
+        # 1.1 is the key 1.10, too.
+        number = f"TRY_CAST({text} AS DOUBLE) = TRY_CAST({given} AS DOUBLE)"
+        fraction = f"regexp_matches(typeof({ident(key)}), '^(DECIMAL|DOUBLE|FLOAT)')"
+        parts.append(f"({text} = {given} OR {fraction} AND {number})")
     return f"SELECT * FROM {rows.table} WHERE {' AND '.join(parts)} LIMIT 1"
 
 

@@ -92,7 +92,7 @@ def _body(cursor: Cursor, own: tuple[str, ...]) -> tuple[Body, Template | None]:
                 )
         raise cursor.wrong("VOTES", "TEMPLATE")
     if cursor.accept("AS"):
-        query = cursor.peek("SELECT") or cursor.peek("WITH") or cursor.peek("FROM")
+        query = any(cursor.peek(*words) for words in (("SELECT",), ("WITH",), ("FROM",), ("VALUES", "(")))
         text = cursor.rest("body", "an expression or a SELECT")
         return (Select(text) if query else Expression(text)), None
     raise cursor.wrong("VOTE", "AS", "LANGUAGE", "FROM VOTES", "FROM TEMPLATE")

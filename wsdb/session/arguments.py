@@ -11,6 +11,7 @@ from wsdb.core.span import Span
 from wsdb.core.sqltext import literal
 from wsdb.core.task import SPLITS, Task
 from wsdb.monitor.review import STRATEGIES
+from wsdb.parser import render
 from wsdb.session.rooms import Rooms
 
 Given = Callable[[str], tuple[Any, Span] | None]
@@ -113,7 +114,7 @@ def check_row(rooms: Rooms, task: Task, given: Given) -> None:
             "WS209",
             f'task "{task.name}" has no row with the key {found[0]!r}',
             span=found[1],
-            hint=f"its key is ({', '.join(task.keys)})",
+            hint=f"its key is ({render.names(task.keys)})",
         ) from error
 
 
