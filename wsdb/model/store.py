@@ -1,7 +1,8 @@
 """Rows on disk: what does not fit the cache of a training run waits in files of a temporary folder.
 
 `Spilled` holds the items of a stream, to be read again in their order; `StoreWriter` collects encoded rows, and its
-`Store` gives any of them. Both keep what they have in memory up to a budget and write the rest, with equal results.
+`Store` gives any of them. Both keep what they have in memory up to a budget, and all of it in files once that is spent.
+The results are equal.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from wsdb.model.arrays import EncodedBatch, Ragged, concat_batches
 from wsdb.model.hashing import HashedRows
 
 Item = TypeVar("Item")
-_PIECE = 16 << 20  # bytes of rows that are encoded at a time
+_PIECE = 8 << 20  # bytes of rows that are encoded at a time
 _RESIDENT = 256 << 20  # bytes of mapped files that stay in the process's memory
 _FAULT = 2 << 20  # most bytes that Linux maps where a page is read: the whole folio that it lies in
 
 
 class Spilled(Generic[Item]):
-    """Items in the order in which they came.
+    """Items in the order in which they came, all in memory or all in a file.
 
     Parameters
     ----------
@@ -45,17 +46,19 @@ class Spilled(Generic[Item]):
     def append(self, item: Item, size: int) -> None:
         """Take one more item, of `size` bytes."""
         self.left -= size
+        self.items.append(item)
         if self.left >= 0:
-            self.items.append(item)
             return
         if self.handle is None:
             self.handle = self.file.open("wb")
-        self.save(self.handle, item)
-        self.written += 1
+        for one in self.items:
+            self.save(self.handle, one)
+        self.written += len(self.items)
+        self.items.clear()
 
     def __iter__(self) -> Iterator[Item]:
-        yield from self.items
         if self.handle is None:
+            yield from self.items
             return
         self.handle.flush()
         with self.file.open("rb") as handle:
@@ -88,7 +91,7 @@ def spilled_texts(file: Path, budget: int) -> Spilled[list[HashedRows]]:
 
 
 def pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Join small batches and cut large ones to pieces of at most some 16 megabytes.
+    """Join small batches and cut large ones to pieces of at most some 8 megabytes.
 
     Encoding one takes little memory, and costs little beside what its rows cost.
     """
