@@ -218,7 +218,8 @@ class CreateEmbedding(Create):
     ``CREATE [OR REPLACE] EMBEDDING [IF NOT EXISTS] name FROM 'file' [COMMENT 'text']``
 
     The file is parquet or CSV: a column token (or else the first one that is VARCHAR), and either a column of lists of
-    numbers or a column for each number. It is read once, into the table wsdb."embedding_<name>".
+    numbers or a column for each number; or text (.txt, .vec) as GloVe and word2vec write it, a token and its numbers on
+    each line, with blanks between. It is read once, into the table wsdb."embedding_<name>".
     """
 
     spec: Embedding

@@ -19,6 +19,7 @@ from wsdb.session.define import define
 from wsdb.session.rooms import Rooms
 
 READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv"}
+LINES = (".txt", ".vec")
 NUMBERS = ("FLOAT", "DOUBLE", "DECIMAL", "INTEGER", "BIGINT", "SMALLINT", "TINYINT", "HUGEINT")
 
 
@@ -102,11 +103,12 @@ def read_embedding(rooms: Rooms, spec: Embedding, span: Span | None) -> None:
         NULL token or number, with a token that stands twice, or with vectors of different lengths.
     """
     what, table = f'embedding "{spec.name}"', rooms.engine.table(spec.stored)
-    reader = READERS.get(Path(spec.file).suffix.lower())
-    if reader is None:
-        raise SpecError("WS347", f"{what}: a file of vectors is .parquet, .csv or .tsv, this is {spec.file}", span=span)
+    suffix = Path(spec.file).suffix.lower()
+    if suffix not in READERS and suffix not in LINES:
+        known = ", ".join((*READERS, *LINES))
+        raise SpecError("WS347", f"{what}: a file of vectors is one of {known}; this is {spec.file}", span=span)
     try:
-        source = f"{reader}({literal(spec.file)})"
+        source = f"{READERS[suffix]}({literal(spec.file)})" if suffix in READERS else _lines(spec.file)
         token, vector = _columns(rooms.engine.columns(source), what, span)
         rooms.engine.run(
             f"CREATE OR REPLACE TABLE {table} AS SELECT CAST({ident(token)} AS VARCHAR) AS token, "
@@ -121,6 +123,22 @@ def read_embedding(rooms: Rooms, spec: Embedding, span: Span | None) -> None:
     rooms.engine.run(f"ALTER TABLE {table} ALTER vector TYPE FLOAT[{dims}]")
     hashed = rooms.engine.rows_hash(table, ["token", "vector"])
     rooms.catalog.put_embedding(spec.name, n_tokens, dims, hashed)
+
+
+def _lines(file: str) -> str:
+    """Return a SELECT of the lines of a GloVe or word2vec file: a token, which may have blanks, and its numbers.
+
+    There are as many numbers as most lines have; a first line of two whole numbers only counts lines and numbers.
+    """
+    how = "columns = {'line': 'VARCHAR'}, header = false, delim = '\x01', quote = '', escape = '', auto_detect = false"
+    fields = f"SELECT string_split(rtrim(line), ' ') AS f FROM read_csv({literal(file)}, {how})"
+    numbers = "greatest(len(f) - d, 1)"
+    return (
+        f"(SELECT array_to_string(f[:{numbers}], ' ') AS token, "
+        f"list_transform(f[{numbers} + 1:], lambda x: CAST(x AS FLOAT)) AS vector "  # 1.5 casts the whole list for FLOAT[]
+        f"FROM ({fields}), (SELECT mode(len(f)) - 1 AS d FROM ({fields})) "
+        "WHERE NOT (len(f) = 2 AND d > 1 AND regexp_full_match(f[1], '[0-9]+') AND regexp_full_match(f[2], '[0-9]+')))"
+    )
 
 
 def _columns(columns: list[tuple[str, str]], what: str, span: Span | None) -> tuple[str, str]:

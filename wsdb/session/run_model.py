@@ -66,7 +66,10 @@ def plan(
     hashes += [digest(part.to_dict()) for part in rules_of(rooms, spec, tasks, snapshot, at)]
     hashes += embedding_hashes(rooms, payloads)
     functions = tuple(snapshot.transformation_function(name) for name in spec.augment)
-    more = sources_of(rooms, spec, snapshot)
+    try:
+        more = sources_of(rooms, spec, snapshot)
+    except SpecError as error:
+        raise error.at(at.spans.get("option sources", at.span) if at is not None else None) from None
     hashes += [*map(data_hash, functions), *map(data_hash, more)]
     hashes += [source_hash(rooms, source) for source in more]
     step = Train(

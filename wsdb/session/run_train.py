@@ -21,6 +21,7 @@ from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Train
 from wsdb.serve.predictor import install
 from wsdb.session import model_macros
+from wsdb.session.given_labels import check_given
 from wsdb.session.model_rules import components, rules_apart
 from wsdb.session.more_rows import policy_for, rows_query
 from wsdb.session.rooms import Rooms
@@ -39,6 +40,8 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
 
     Raises
     ------
+    DataError
+        WS401, WS403 for labels given by hand that do not fit the task.
     ModelError
         WS5xx where the rows cannot be learned from.
     EnvironmentError_
@@ -47,6 +50,7 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
     from wsdb.model.spec import train_spec
     from wsdb.model.train import train as train_network
 
+    check_given(rooms, step, at)
     spec, start = step.spec, time.perf_counter()
     options = train_spec(dict(spec.options))
     rooms.progress(f"training {spec.name} for {', '.join(task.name for task in step.tasks)}")
@@ -73,7 +77,9 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
         policy, drawn = policy_for(step, lambda tried: held_out_loss(run(tried, replace(options, search="none"))))
         trained = run(policy, options, folder)
     except WsdbError as error:
-        raise error.at(at.span) from None
+        if error.code == "WS505" and step.given is not None:
+            error.hint = "LABELS FROM gives no label to a row of the split train"
+        raise error.at(at.spans.get(f"option {error.data.get('option')}", at.span)) from None
     seconds = time.perf_counter() - start
     version = store(rooms, step, trained, seconds)
     if folder is not None:

@@ -107,18 +107,9 @@ def _given_labels(rooms: Rooms, step: Train, task: Task) -> str:
     *own, label = step.given
     of = list(zip(own, task.keys, strict=True))
     on = " AND ".join(f"g.{ident(name)} = r.{ident(key)}" for name, key in of)
-    text = f"g.{ident(label)}"
-    names = f"[{literals(task.labels)}]"
-    if task.kind == "bitvector":
-        strange = f"list_filter({text}, lambda __l: NOT list_contains({names}, __l))"
-        wrong, shown = f"len({strange}) > 0", f"{strange}[1]"
-    else:
-        text = f"CAST({text} AS VARCHAR)"
-        wrong, shown = f"NOT list_contains({names}, {text})", text
-    unknown = f"error('[WS403] LABELS FROM gives the label ''' || {shown} || ''', which task {task.name} has not')"
-    probs = f"CASE WHEN {text} IS NULL THEN NULL WHEN {wrong} THEN {unknown} ELSE {hot(task, text)} END"
-    train = f"r.split IS NOT DISTINCT FROM 'train' AND g.{ident(own[0])} IS NOT NULL"
+    text = f"g.{ident(label)}" if task.kind == "bitvector" else f"CAST(g.{ident(label)} AS VARCHAR)"
+    train = f"r.split IS NOT DISTINCT FROM 'train' AND {text} IS NOT NULL"
     return (
-        f"SELECT {idents(task.keys, 'r.')}, CASE WHEN {train} THEN {probs} END AS probs "
+        f"SELECT {idents(task.keys, 'r.')}, CASE WHEN {train} THEN {hot(task, text)} END AS probs "
         f"FROM {rooms.engine.table(f'rows_{task.name}')} AS r LEFT JOIN (\n{step.spec.labels_sql}\n) AS g ON {on}"
     )
