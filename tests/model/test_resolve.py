@@ -95,7 +95,7 @@ def test_labels_without_doubt_move_nothing_but_the_shares_to_a_known_balance(rng
 
 def test_networks_with_hidden_units_take_some_steps_an_epoch_however_few_the_rows() -> None:
     wide, deep = (NetworkPlan(0, 3, 0, hidden, ()) for hidden in (0, 8))
-    sizes = [resolve_batch_size(TrainSpec(), deep, n) for n in (1, 30, 100, 500, 1280, 10_240, 10_241, 10**6)]
+    sizes = [resolve_batch_size(TrainSpec(), deep, n) for n in (1, 30, 100, 500, 640, 10_240, 10_241, 10**6)]
     assert sizes == [4, 4, 4, 16, 64, 64, 128, 1024]
     assert [resolve_batch_size(TrainSpec(), wide, n) for n in (1, 500, 10_240)] == [64, 64, 64]
     assert resolve_batch_size(TrainSpec(batch_size=7), deep, 500) == 7

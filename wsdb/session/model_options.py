@@ -1,4 +1,4 @@
-"""The options of a model: every one with its value, and none that would change nothing."""
+"""The options of a model: every one with its value, and what is said of those that change nothing."""
 
 from __future__ import annotations
 
@@ -21,24 +21,28 @@ def effective_options(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def check_effects(rooms: Rooms, spec: ModelSpec, payloads: Sequence[Payload], snapshot: CatalogSnapshot) -> None:
-    """Raise WS307 for an option that would change nothing here; say of which tasks that is so.
+    """Say which options change nothing here, so that options of one project serve all its models.
 
-    An option that has its default is not looked at. What hangs on the rows is found out by training, which says it in a
-    notice (`wsdb.model.resolve.idle_options`).
+    An option that has its default is not looked at. What hangs on the rows is found out by training, which says it too
+    (`wsdb.model.resolve.idle_options`).
 
     Parameters
     ----------
     spec : with the value of every option
     payloads : that the model reads
+
+    Raises
+    ------
+    SpecError
+        WS307 for a threshold by a metric where no task has one, and for checkpoints of a database in memory.
     """
     from wsdb.model.spec import OPTIONS
 
     options = dict(spec.options)
-    for name, reason in _idle(spec, options, payloads).items():
-        if options[name] != OPTIONS[name].default:
-            raise SpecError(
-                "WS307", f'option "{name}" would change nothing: {reason}', hint="leave it out", option=name
-            )
+    for names, reason in _idle(spec, options, payloads):
+        given = [name for name in names if options[name] != OPTIONS[name].default]
+        if given:
+            rooms.notice(f"model {spec.name}: {', '.join(given)} changed nothing: {reason}")
     if options["threshold"] in ("f1", "accuracy"):
         _check_threshold(rooms, spec, snapshot)
     if options["resume"] and rooms.engine.in_memory:
@@ -50,24 +54,23 @@ def check_effects(rooms: Rooms, spec: ModelSpec, payloads: Sequence[Payload], sn
         )
 
 
-def _idle(spec: ModelSpec, options: Mapping[str, Any], payloads: Sequence[Payload]) -> dict[str, str]:
-    """Return by name the options that nothing in the model reads, and why."""
+def _idle(
+    spec: ModelSpec, options: Mapping[str, Any], payloads: Sequence[Payload]
+) -> list[tuple[tuple[str, ...], str]]:
+    """Return the options that nothing in the model reads, and why."""
     shapes = {payload.shape for payload in payloads}
+    augment = ("augment_policy", "augment_copies", "augment_length", "augment_weights")
     rules = (
         ("sequence" not in shapes, ("encoder", "layers"), "the model reads no SEQUENCE payload"),
+        ("sequence" in shapes and options["encoder"] == "bow", ("layers",), "encoder 'bow' has no blocks"),
         (not shapes & {"sequence", "set"}, ("width", "combine"), "the model reads no SEQUENCE or SET payload"),
-        (options["encoder"] == "bow", ("layers",), "encoder 'bow' has no blocks"),
         (not spec.slices, ("slice_mode",), "the model has no SLICES"),
-        (
-            not spec.augment,
-            ("augment_policy", "augment_copies", "augment_length", "augment_weights"),
-            "the model has no AUGMENT WITH",
-        ),
+        (not spec.augment, augment, "the model has no AUGMENT WITH"),
         (options["search"] == "none", ("trials", "budget_s", "pin", "metric"), "without search nothing is compared"),
         (not options["resume"], ("checkpoint_s",), "only resume = true keeps checkpoints"),
         (not options["early_stop"], ("patience",), "early_stop = false takes the last epoch"),
     )
-    return {name: reason for idle, names, reason in reversed(rules) if idle for name in names}
+    return [(names, reason) for idle, names, reason in rules if idle]
 
 
 def _check_threshold(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot) -> None:
