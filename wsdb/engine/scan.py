@@ -23,7 +23,8 @@ from wsdb.planner.steps import Column, Fuse, Isolate, Match, Scan, Step
 
 Groups = Mapping[bool, Sequence[Sequence[Column]]]
 """What Isolate found to work together, for the scan of all rows (False) and of the rows that differ (True)."""
-BATCH_ROWS = 131_072
+BATCH_ROWS = 122_880
+"""As many as a row group of DuckDB has: row groups that are not full are written anew at a checkpoint."""
 ARROW_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 """What DuckDB's Arrow reader raises where a query fails on the way."""
 
