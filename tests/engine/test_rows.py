@@ -1,23 +1,17 @@
-"""The hashes of rows: what a change, a kept table of hashes and a sample do to them."""
+"""The hashes of rows, and what is found by comparing them with those of the stored label matrix."""
 
 from __future__ import annotations
 
 import duckdb
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wsdb.catalog.snapshot import StoredMatrix
 from wsdb.core.task import Task
 from wsdb.engine import rows
-from wsdb.engine.rows import (
-    ROW,
-    RowHashes,
-    appended,
-    changes,
-    delta_name,
-    fingerprint,
-    row_hash,
-    surely_differs,
-)
+from wsdb.engine.rows import ROW, RowHashes, changes, delta_name, fingerprint, one_sided, row_hash
 from wsdb.planner.facts import RowChanges
 
 TASK = Task("t", "data", ("id",), "multiclass", ("x", "y"))
@@ -26,6 +20,10 @@ COLUMNS = ("a", "b")
 
 @pytest.fixture
 def con() -> duckdb.DuckDBPyConnection:
+    return related()
+
+
+def related() -> duckdb.DuckDBPyConnection:
     """A relation of 10 rows, and the matrix that was made from it."""
     found = duckdb.connect()
     found.execute("CREATE TABLE data AS SELECT i::INT AS id, i % 3 AS a, 'text ' || i AS b FROM range(10) t(i)")
@@ -38,97 +36,86 @@ def stored(con: duckdb.DuckDBPyConnection) -> StoredMatrix:
     return StoredMatrix(n_rows, (), hashed, COLUMNS, each, "", "", "wide")
 
 
-def test_kept_hashes_are_those_that_are_read_off_the_rows(con: duckdb.DuckDBPyConnection) -> None:
-    read, kept = RowHashes.read(TASK, COLUMNS), RowHashes.kept(con, TASK, COLUMNS)
+@pytest.mark.parametrize("most", [0, 16])
+def test_kept_hashes_are_those_that_are_read_off_the_rows(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(rows, "KEPT_COLUMNS", most)
     for lists in ((COLUMNS,), (("a",), COLUMNS), ((),), (("b", "a"),)):
-        assert fingerprint(con, kept, *lists, each=lists[-1]) == fingerprint(con, read, *lists, each=lists[-1])
-    kept.drop(con)
+        read, kept = RowHashes.read(TASK, COLUMNS), RowHashes.kept(con, TASK, *lists)
+        each = lists[-1] if most else ()
+        assert fingerprint(con, kept, *lists, each=each) == fingerprint(con, read, *lists, each=each)
+        assert bool(kept.columns) == bool(most and any(lists))
+        kept.drop(con)
     assert not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name LIKE '%hashes%'").fetchall()
 
 
-def test_changes_are_the_same_from_kept_hashes(con: duckdb.DuckDBPyConnection) -> None:
-    known = stored(con)
-    con.execute("UPDATE data SET b = 'other' WHERE id = 3; DELETE FROM data WHERE id = 5")
-    con.execute("INSERT INTO data VALUES (20, 1, 'new'), (21, 1, NULL)")
-    found = []
-    for now in (RowHashes.read(TASK, COLUMNS), RowHashes.kept(con, TASK, COLUMNS)):
-        change = changes(con, now, known, "matrix", 11)
-        found.append((change, con.execute(f"FROM {delta_name(TASK)} ORDER BY id").fetchall()))
-    assert found[0] == found[1]
-    assert found[0][0] is not None
-    assert (found[0][0].added, found[0][0].changed, found[0][0].removed) == (2, 1, 1)
-
-
-@pytest.mark.parametrize("sampled", [0, 50_000])
-def test_what_did_not_change_never_surely_differs(
-    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, sampled: int
-) -> None:
-    monkeypatch.setattr(rows, "SAMPLED", sampled)
-    monkeypatch.setattr(rows, "SAMPLE_PERCENT", 100)
-    known = stored(con)
-    assert not surely_differs(con, TASK, known, "matrix")
-    con.execute("CREATE OR REPLACE TABLE data AS FROM data ORDER BY id DESC")
-    assert not surely_differs(con, TASK, known, "matrix")
-
-
-def test_another_number_of_rows_or_a_changed_row_in_the_sample_surely_differs(
-    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known = stored(con)
-    con.execute("UPDATE data SET a = 7 WHERE id = 3")
-    assert not surely_differs(con, TASK, known, "matrix")  # too few rows to take a sample
-    monkeypatch.setattr(rows, "SAMPLED", 0)
-    monkeypatch.setattr(rows, "SAMPLE_PERCENT", 100)
-    assert surely_differs(con, TASK, known, "matrix")
-    con.execute("UPDATE data SET a = 0 WHERE id = 3; DELETE FROM data WHERE id = 4")
-    assert surely_differs(con, TASK, known, "matrix")
-
-
-def test_a_view_is_not_counted_first(con: duckdb.DuckDBPyConnection) -> None:
-    known = stored(con)
-    con.execute("ALTER TABLE data RENAME TO base; CREATE VIEW data AS FROM base WHERE id < 5")
-    assert not surely_differs(con, TASK, known, "matrix")
-
-
-def test_rows_behind_those_that_are_known_are_new(con: duckdb.DuckDBPyConnection) -> None:
-    known = stored(con)
-    con.execute("INSERT INTO data VALUES (20, 1, 'new'), (21, 1, NULL)")
+def compared(con: duckdb.DuckDBPyConnection, known: StoredMatrix) -> RowChanges | None:
     kept = RowHashes.kept(con, TASK, COLUMNS)
-    assert appended(con, kept, known, 12) is not None
-    assert appended(con, RowHashes.read(TASK, COLUMNS), known, 12) is None
-    assert changes(con, kept, known, "matrix", 12) == RowChanges(2, 0, 0)
-    found = con.execute(f"SELECT id, __new, __old FROM {delta_name(TASK)} ORDER BY id").fetchall()
-    hashes = con.execute(f"SELECT id, {row_hash(TASK, COLUMNS)}, NULL FROM data WHERE id >= 20 ORDER BY id").fetchall()
-    assert found == hashes
+    (n_rows,) = con.execute("SELECT count(*) FROM data").fetchall()[0]
+    return changes(con, kept, known, "matrix", n_rows)
+
+
+@pytest.mark.parametrize("part", [3, 1 << 24])
+@given(
+    changed=st.sets(st.integers(0, 9)),
+    removed=st.sets(st.integers(0, 9)),
+    added=st.sets(st.integers(10, 20)),
+    order=st.sampled_from(["id", "id DESC", "hash(id)"]),
+    shape=st.sampled_from(["TABLE", "VIEW"]),
+)
+@settings(max_examples=40)
+def test_every_row_that_differs_is_listed_with_both_hashes(
+    part: int, changed: set[int], removed: set[int], added: set[int], order: str, shape: str
+) -> None:
+    con = related()
+    known = stored(con)
+    old = dict(con.execute(f"SELECT id, {ROW} FROM matrix").fetchall())
+    con.execute("UPDATE data SET b = b || '!' WHERE list_contains(?::INT[], id)", [sorted(changed)])
+    con.execute("DELETE FROM data WHERE list_contains(?::INT[], id)", [sorted(removed)])
+    con.execute("INSERT INTO data SELECT unnest(?::INT[]), 1, 'new'", [sorted(added)])
+    con.execute(f"CREATE TABLE base AS FROM data ORDER BY {order}; DROP TABLE data")
+    con.execute(f"CREATE {shape} data AS FROM base")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "PART", part)
+        found = compared(con, known)
+    new = dict(con.execute(f"SELECT id, {row_hash(TASK, COLUMNS)} FROM data").fetchall())
+    assert found == RowChanges(len(added), len(changed - removed), len(removed))
+    listed = con.execute(f"FROM {delta_name(TASK)} ORDER BY id").fetchall()
+    differ = sorted(added | changed | removed)
+    assert listed == [(key, new.get(key), old.get(key)) for key in differ]
 
 
 @pytest.mark.parametrize(
-    "change",
+    "values",
     [
-        "UPDATE data SET b = 'other' WHERE id = 3",
-        "DELETE FROM data WHERE id = 3; INSERT INTO data VALUES (22, 0, '')",
-        "CREATE OR REPLACE TABLE data AS FROM data ORDER BY id DESC",
+        "(3, 1, 'text 3')",
+        "(3, 0, 'text 3')",
+        "(3, 1, 'other')",
+        "(NULL, 1, 'x')",
+        "(20, 1, 'x'), (20, 1, 'y')",
+        "(20, 1, 'x'), (20, 1, 'x')",
     ],
 )
-def test_rows_are_compared_where_those_before_the_new_ones_changed_or_moved(
-    con: duckdb.DuckDBPyConnection, change: str
+@pytest.mark.parametrize("before", ["SELECT 1", "DELETE FROM data WHERE id > 7", "UPDATE data SET a = 9 WHERE id = 3"])
+def test_rows_with_a_key_that_is_taken_cannot_be_told_apart(
+    con: duckdb.DuckDBPyConnection, before: str, values: str
 ) -> None:
     known = stored(con)
-    con.execute("INSERT INTO data VALUES (20, 1, 'new'), (21, 1, NULL)")
-    con.execute(change)
-    kept = RowHashes.kept(con, TASK, COLUMNS)
-    assert appended(con, kept, known, 12) is None
-    found = changes(con, kept, known, "matrix", 12)
-    assert found is not None and found.added >= 2
+    con.execute(before)
+    con.execute(f"INSERT INTO data VALUES {values}")
+    assert compared(con, known) is None
 
 
-@pytest.mark.parametrize(
-    "rows", ["(3, 1, 'text 3')", "(3, 1, 'other')", "(NULL, 1, 'x')", "(20, 1, 'x'), (20, 1, 'y')"]
-)
-def test_a_new_row_with_a_key_that_is_taken_cannot_be_told_apart(con: duckdb.DuckDBPyConnection, rows: str) -> None:
+def test_keys_of_another_type_cannot_be_told_apart(con: duckdb.DuckDBPyConnection) -> None:
     known = stored(con)
-    con.execute(f"INSERT INTO data VALUES {rows}")
-    (n_rows,) = con.execute("SELECT count(*) FROM data").fetchall()[0]
-    kept = RowHashes.kept(con, TASK, COLUMNS)
-    assert appended(con, kept, known, n_rows) is not None
-    assert changes(con, kept, known, "matrix", n_rows) is None
+    con.execute("CREATE OR REPLACE TABLE data AS SELECT id::BIGINT AS id, a, b FROM data")
+    assert compared(con, known) is None
+
+
+@given(st.lists(st.integers(0, 8)), st.lists(st.integers(0, 8)), st.sampled_from([1, 4, 100]))
+def test_a_hash_is_one_sided_where_it_is_once_in_both_arrays(here: list[int], there: list[int], part: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "PART", part)
+        found = one_sided(np.array(here, np.uint64), np.array(there, np.uint64))
+    assert sorted(found.tolist()) == [one for one in range(9) if (here + there).count(one) == 1]

@@ -24,7 +24,6 @@ from wsdb.engine.inputs import Inputs
 from wsdb.engine.match import Kernel, kernels_of
 from wsdb.engine.relation import describe, relation_columns
 from wsdb.engine.rows import (
-    KEPT_COLUMNS,
     RowHashes,
     changed_columns,
     changes,
@@ -32,7 +31,6 @@ from wsdb.engine.rows import (
     fingerprint,
     joins_of,
     probe,
-    surely_differs,
 )
 from wsdb.planner.columns import inline
 from wsdb.planner.facts import LFFacts, TaskFacts
@@ -96,19 +94,15 @@ class Inspector:
         if stored is None or stored.hash_probe != probe(self._con) or not set(stored.row_columns) <= set(columns):
             n_rows, (rows_hash,), each = fingerprint(self._con, RowHashes.read(task, wanted), wanted, each=wanted)
             return TaskFacts(n_rows, rows_hash, facts, wanted, None, False, gold, each, stale)
-        hashed = dict.fromkeys((*stored.row_columns, *wanted))
-        few = len(hashed) <= KEPT_COLUMNS
-        keep = few and surely_differs(self._con, task, stored, matrix)
-        now = RowHashes.kept(self._con, task, hashed) if keep else RowHashes.read(task, hashed)
-        lists = [stored.row_columns, *([wanted] if wanted != stored.row_columns else [])]
+        lists = tuple(dict.fromkeys((stored.row_columns, wanted)))
+        now = RowHashes.kept(self._con, task, *lists)
         n_rows, hashes, _ = fingerprint(self._con, now, *lists)
         found, known, each = None, True, stored.column_hashes
         if hashes[0] != stored.rows_hash:
-            now = RowHashes.kept(self._con, task, hashed) if few and not keep else now
             found = changes(self._con, now, stored, matrix, n_rows)
             known = found is not None
         if found is not None or not known or tuple(name for name, _ in each) != wanted:
-            each = fingerprint(self._con, now, each=wanted)[2]
+            each = fingerprint(self._con, now if now.columns else RowHashes.read(task, wanted), each=wanted)[2]
         now.drop(self._con)
         if found is None:
             return TaskFacts(n_rows, hashes[-1], facts, wanted, None, known, gold, each, stale)

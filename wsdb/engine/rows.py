@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from wsdb.catalog.fingerprint import digest
 from wsdb.catalog.snapshot import StoredMatrix
@@ -16,12 +18,10 @@ from wsdb.planner.facts import RowChanges
 
 ROW, SPLIT, GOLD = "__row", "__split", "__gold"
 """Columns of a stored label matrix besides keys and votes: the row's hash, its split, the code of its gold label."""
-SAMPLED = 50_000
-"""From this many rows on, a sample may show that rows changed."""
-SAMPLE_PERCENT = 1
-"""How much of the rows is in the sample."""
 KEPT_COLUMNS = 16
 """Hashes of more columns than this are computed twice rather than kept."""
+PART = 1 << 24
+"""This many hashes are compared at once."""
 MANY = 0.5
 """Where more than this share of the rows changed, it is worth asking which columns did."""
 
@@ -47,11 +47,13 @@ class RowHashes:
     ----------
     relation : SQL name of a relation with the keys
     columns : by column of the task's relation, the SQL of the hash of the keys and that column
+    lists : by list of columns, the SQL of the hash of the keys and those columns, where that stands in the relation
     """
 
     task: Task
     relation: str
     columns: Mapping[str, str]
+    lists: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, task: Task, columns: Iterable[str]) -> RowHashes:
@@ -59,50 +61,29 @@ class RowHashes:
         return cls(task, task.relation, {name: column_hash(task, name) for name in columns})
 
     @classmethod
-    def kept(cls, con: duckdb.DuckDBPyConnection, task: Task, columns: Iterable[str]) -> RowHashes:
-        """Compute the hashes into a temporary table, so that texts are read once, and return them as they stand there.
+    def kept(cls, con: duckdb.DuckDBPyConnection, task: Task, *lists: tuple[str, ...]) -> RowHashes:
+        """Compute the hashes of rows into a temporary table, so that texts are read once; return them as they stand.
 
-        `drop` removes the table.
+        The table has a hash for each list of columns and, where they are few, for each column. `drop` removes it.
         """
-        read = cls.read(task, columns)
-        places = {name: f"__h{at}" for at, name in enumerate(read.columns)}
-        hashes = [f"{made} AS {places[name]}" for name, made in read.columns.items()]
-        table = f"temp.main.{ident(f'__wsdb_hashes_{task.name.lower()}')}"
-        picked = ", ".join([idents(task.keys), *hashes])
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {table.removeprefix('temp.main.')} AS SELECT {picked} FROM {task.relation}"
-        )
-        return cls(task, table, places)
+        read = cls.read(task, dict.fromkeys(name for columns in lists for name in columns))
+        each = read.columns if len(read.columns) <= KEPT_COLUMNS else {}
+        columns = {name: f"__h{at}" for at, name in enumerate(each)}
+        rows = {columns: f"__r{at}" for at, columns in enumerate(dict.fromkeys(lists))}
+        picked = [idents(task.keys), *(f"{each[name]} AS {place}" for name, place in columns.items())]
+        picked += [f"{read.row(names)} AS {place}" for names, place in rows.items()]
+        table = ident(f"__wsdb_hashes_{task.name.lower()}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {', '.join(picked)} FROM {task.relation}")
+        return cls(task, f"temp.main.{table}", columns, rows)
 
     def drop(self, con: duckdb.DuckDBPyConnection) -> None:
         """Remove the table of kept hashes."""
-        if self.relation != self.task.relation:
-            con.execute(f"DROP TABLE {self.relation}")
+        con.execute(f"DROP TABLE {self.relation}")
 
     def row(self, columns: Sequence[str]) -> str:
         """Return SQL of the hash of a row: of its keys and of these columns."""
-        return f"hash({', '.join(self.columns[name] for name in columns) or idents(self.task.keys)})"
-
-
-def surely_differs(con: duckdb.DuckDBPyConnection, task: Task, stored: StoredMatrix, matrix: str) -> bool:
-    """Return whether the rows surely differ from those of the stored matrix, by their number or by a small sample.
-
-    Where this is known, the rows are compared one by one at once, without a hash over all of them first. A relation
-    that is not a table is not asked: that could take as long as reading it.
-    """
-    name = task.relation.replace('"', "").rpartition(".")[2].lower()
-    names = "SELECT lower(table_name) FROM duckdb_tables() EXCEPT SELECT lower(view_name) FROM duckdb_views()"
-    if not con.execute(f"SELECT 1 WHERE ? IN ({names})", [name]).fetchall():
-        return False
-    (n_rows,) = con.execute(f"SELECT count(*) FROM {task.relation}").fetchall()[0]
-    if n_rows != stored.n_rows:
-        return True
-    if n_rows < SAMPLED:
-        return False
-    share = f"TABLESAMPLE SYSTEM ({SAMPLE_PERCENT} PERCENT)"
-    sample = f"SELECT {row_hash(task, stored.row_columns)} AS __new FROM {task.relation} {share}"
-    other = f"SELECT 1 FROM ({sample}) AS s ANTI JOIN {matrix} AS m ON s.__new = m.{ROW} LIMIT 1"
-    return bool(con.execute(other).fetchall())
+        kept = self.lists.get(tuple(columns))
+        return kept or f"hash({', '.join(self.columns[name] for name in columns) or idents(self.task.keys)})"
 
 
 def row_facts(task: Task, columns: Sequence[str]) -> list[str]:
@@ -170,35 +151,35 @@ def fingerprint(
     parts += [f"bit_xor({now.columns[name]})" for name in each]
     row = con.execute(f"SELECT {', '.join(['count(*)', *parts])} FROM {now.relation}").fetchall()[0]
     lists, columns_hashes = row[1 : 1 + len(column_lists)], row[1 + len(column_lists) :]
-    hashes = tuple(_digest(task, columns, row[0], value) for columns, value in zip(column_lists, lists, strict=True))
+    hashes = tuple(
+        digest(*task.keys, *task.labels, *columns, row[0], value)
+        for columns, value in zip(column_lists, lists, strict=True)
+    )
     return int(row[0]), hashes, tuple(zip(each, map(str, columns_hashes), strict=True))
 
 
 def changes(
     con: duckdb.DuckDBPyConnection, now: RowHashes, stored: StoredMatrix, matrix: str, n_rows: int
 ) -> RowChanges | None:
-    """Compare the relation with the stored matrix row by row; list what differs in a temporary table.
+    """List the rows that are not those of the stored matrix in a temporary table, see `delta_name`.
+
+    A row of which the hash stands on one side only was added, changed or removed. They are found by sorting the hashes,
+    whatever the order of the rows, and only they are joined by their keys.
 
     Returns None where rows cannot be told apart by key: some key is NULL or there twice, or of another type now.
     """
     task = now.task
-    keys, delta = idents(task.keys), delta_name(task)
+    keys, delta, new = idents(task.keys), delta_name(task), now.row(stored.row_columns)
     if _types(con, task, task.relation) != _types(con, task, matrix):
         return None
-    new = f"{now.row(stored.row_columns)} AS __new"
-    behind = appended(con, now, stored, n_rows)
-    if behind is not None:
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, {new}, NULL::UBIGINT AS __old FROM {behind}"
-        )
-        if con.execute(f"SELECT 1 FROM {delta} SEMI JOIN {matrix} USING ({keys}) LIMIT 1").fetchall():
-            return None
-    else:
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, __new, {ROW} AS __old "
-            f"FROM (SELECT {keys}, {new} FROM {now.relation}) "
-            f"FULL JOIN (SELECT {keys}, {ROW} FROM {matrix}) USING ({keys}) WHERE __new IS DISTINCT FROM {ROW}"
-        )
+    here, there = _hashes(con, f"SELECT {new} FROM {now.relation}"), _hashes(con, f"SELECT {ROW} FROM {matrix}")
+    con.register("__wsdb_differ", pa.table({"hash": one_sided(here, there)}))
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {delta} AS SELECT {keys}, __new, {ROW} AS __old "
+        f"FROM (SELECT {keys}, {new} AS __new FROM {now.relation} WHERE {new} IN (FROM __wsdb_differ)) "
+        f"FULL JOIN (SELECT {keys}, {ROW} FROM {matrix} WHERE {ROW} IN (FROM __wsdb_differ)) USING ({keys})"
+    )
+    con.unregister("__wsdb_differ")
     nulls = " OR ".join(f"{ident(key)} IS NULL" for key in task.keys)
     added, changed, removed, distinct, empty = con.execute(
         "SELECT count(*) FILTER (WHERE __old IS NULL), "
@@ -207,26 +188,28 @@ def changes(
     ).fetchall()[0]
     if empty or distinct != added + changed + removed or n_rows != stored.n_rows + added - removed:
         return None
+    taken = f"SELECT 1 FROM (FROM {delta} WHERE __old IS NULL) SEMI JOIN {matrix} USING ({keys}) LIMIT 1"
+    if added and con.execute(taken).fetchall():  # a row that did not change has the key of a new one
+        return None
     return RowChanges(added, changed, removed)
 
 
-def appended(con: duckdb.DuckDBPyConnection, now: RowHashes, stored: StoredMatrix, n_rows: int) -> str | None:
-    """Return the SQL of the rows that stand behind those of the stored matrix; None where more than that has changed.
+def one_sided(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the hashes that are in one of two arrays and not in the other, sorted within parts: uint64 array.
 
-    New rows mostly stand at the end. Where the hash over all rows before them is the stored one, which is how it is
-    known of any rows that they did not change, the rows need not be compared one by one.
+    A hash that is twice in one array is left out.
     """
-    if now.relation == now.task.relation or n_rows <= stored.n_rows:
-        return None
-    before = f"SELECT bit_xor({now.row(stored.row_columns)}) FROM {now.relation} WHERE rowid < {stored.n_rows}"
-    (found,) = con.execute(before).fetchall()[0]
-    same = _digest(now.task, stored.row_columns, stored.n_rows, found) == stored.rows_hash
-    return f"(FROM {now.relation} WHERE rowid >= {stored.n_rows})" if same else None
+    parts = (len(here) + len(there)) // PART + 1
+    if parts == 1:
+        return np.setxor1d(here, there, assume_unique=True)
+    each = [(here[here % parts == at], there[there % parts == at]) for at in range(parts)]
+    return np.concatenate([np.setxor1d(one, other, assume_unique=True) for one, other in each])
 
 
-def _digest(task: Task, columns: Sequence[str], n_rows: int, hashed: int | None) -> str:
-    """Return the hash over all rows, from the bits of theirs."""
-    return digest(*task.keys, *task.labels, *columns, n_rows, hashed)
+def _hashes(con: duckdb.DuckDBPyConnection, query: str) -> np.ndarray:
+    """Return the one column of a query: uint64 array."""
+    hashes: np.ndarray = con.sql(query).to_arrow_table().column(0).to_numpy()
+    return hashes
 
 
 def _types(con: duckdb.DuckDBPyConnection, task: Task, relation: str) -> list[str]:
