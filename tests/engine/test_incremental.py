@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import wsdb
-from wsdb.engine import patterns, primitives, rows
+from wsdb.engine import patterns, places, primitives, rows
 from wsdb.planner import columns as columns_plan
 from wsdb.planner import match as match_plan
 from wsdb.planner import matrix as matrix_plan
@@ -89,7 +89,12 @@ WAYS = {
     "as planned": {},
     "row by row": {matrix_plan: {"FEW": 2.0}, patterns: {"FEW": 2.0}, primitives: {"MANY": 2.0}},
     "row by row, matched": {matrix_plan: {"FEW": 2.0}, match_plan: {"WORTH": 0.0}},
-    "row by row, sampled": {matrix_plan: {"FEW": 2.0}, rows: {"SAMPLED": 0, "SAMPLE_PERCENT": 100}},
+    "row by row, compared in parts, written by key": {
+        matrix_plan: {"FEW": 2.0},
+        rows: {"PART": 3},
+        places: {"CELLS": 0},
+    },
+    "many columns": {matrix_plan: {"FEW": 2.0}, rows: {"KEPT_COLUMNS": 0}},
     "sparse": {columns_plan: {"WIDE_COLUMNS": 0}, matrix_plan: {"FEW": 2.0}},
     "sparse, matched": {columns_plan: {"WIDE_COLUMNS": 0}, matrix_plan: {"FEW": 2.0}, match_plan: {"WORTH": 0.0}},
 }

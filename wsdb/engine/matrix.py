@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from wsdb.core.lf import Expression, VoteWhen
 from wsdb.core.sqltext import ident, idents
 from wsdb.engine import compile as sql
 from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.patterns import FEW, Patterns
+from wsdb.engine.places import Edit, Places
 from wsdb.engine.rows import GOLD, ROW, SPLIT, among, delta_name, facts_select, gold_codes, row_facts
-from wsdb.engine.scan import columns_of_step, scan_of
+from wsdb.engine.scan import VoteScan, columns_of_step, scan_of
 from wsdb.engine.scatter import unknown
 from wsdb.planner.steps import Column, Isolate, Match, Reuse, Scatter, Step
 
@@ -175,19 +178,17 @@ class WideRun(MatrixRun):
     def _change_columns(self) -> None:
         """Compute new and edited columns on all rows, and write them."""
         parts = self._scattered()
-        direct = self.step.write == "update" and not self.patterns.exists()
-        for step in self._parts(of_delta=False):
-            scan = self._scan(step)
-            name = f"__wsdb_columns_{len(self._scans)}"
+        scans = [self._scan(step) for step in self._parts(of_delta=False)]
+        if self.step.write == "update" and self._edit(parts, scans):
+            return
+        for scan in scans:
             relation = scan.relation()
-            if direct:
-                scan.run(self._written(relation, [column.name for column in columns_of_step(step)], differ=True))
-                continue
             if relation.startswith("("):  # else it is a table of Arrow batches already
+                name = f"__wsdb_columns_{id(scan):x}"
                 scan.run(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM {relation}")
                 scan._temporary.append(name)
                 relation = f"temp.main.{name}"
-            parts.append((relation, columns_of_step(step)))
+            parts.append((relation, columns_of_step(scan.step)))
         if self.step.write == "rewrite":
             keys = self.task.keys
             kept = [name for part in self.step.parts if isinstance(part, Reuse) for name in part.names]
@@ -197,8 +198,28 @@ class WideRun(MatrixRun):
         elif parts:
             self._update(parts)
 
+    def _edit(self, parts: Sequence[tuple[str, Sequence[Column]]], scans: Sequence[VoteScan]) -> bool:
+        """Write the votes that differ by the place of their rows; return whether that can be done."""
+        names = [column.name for _, columns in parts for column in columns]
+        names += [column.name for scan in scans for column in columns_of_step(scan.step)]
+        places = Places.of(self.con, self.task, self.table, names, self.step.rows.n_rows) if names else None
+        if places is None:
+            return False
+        votes: dict[str, np.ndarray] = {}
+        for relation, columns in parts:
+            listed = [column.name for column in columns]
+            votes |= places.spread(self.con.sql(places.query(relation, listed)).to_arrow_table(), listed)
+        for scan in scans:
+            listed = [column.name for column in columns_of_step(scan.step)]
+            votes |= places.spread(scan.read(places.query(scan.relation(), listed)), listed)
+        edit = Edit(places, votes)
+        if edit.count:
+            with edit.written(self.con, self.task, self.table) as (rows, update):
+                self._replace(edit.count, rows, update)
+        return True
+
     def _update(self, parts: Sequence[tuple[str, Sequence[Column]]]) -> None:
-        """Write the votes that differ, of the columns of the parts, into the rows of the stored table."""
+        """Write the votes that differ, of the columns of the parts, into the rows of the stored table, by key."""
         names = [(f"p{at}", column.name) for at, (_, columns) in enumerate(parts) for column in columns]
         picked = ", ".join([*(f"m.{ident(key)}" for key in self.task.keys), *(f"{p}.{ident(n)}" for p, n in names)])
         differs = " OR ".join(f"m.{ident(name)} IS DISTINCT FROM {p}.{ident(name)}" for p, name in names)
@@ -208,30 +229,27 @@ class WideRun(MatrixRun):
         )
         (count,) = self.con.execute("SELECT count(*) FROM temp.main.__wsdb_votes").fetchall()[0]
         if count:
-            patched = count <= FEW * self.step.rows.n_rows and self.patterns.exists()
             rows = f"(FROM {self.table} WHERE {among(self.task, 'temp.main.__wsdb_votes')})"
-            taken = [self.patterns.take(rows, -1)] if patched else []
-            self.con.execute(self._written("temp.main.__wsdb_votes", [name for _, name in names]))
-            if patched:
-                taken.append(self.patterns.take(rows, 1))
-                self.patterns.patch(*taken)
-            else:
-                self.patterns.drop()
+            own = ident(f"matrix_{self.task.name}")
+            on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
+            values = ", ".join(f"{ident(name)} = p.{ident(name)}" for _, name in names)
+            self._replace(count, rows, f"UPDATE {self.table} SET {values} FROM temp.main.__wsdb_votes AS p WHERE {on}")
         self.con.execute("DROP TABLE temp.main.__wsdb_votes")
 
-    def _written(self, relation: str, names: Sequence[str], *, differ: bool = False) -> str:
-        """Return the UPDATE that writes the votes of a relation with the keys into the stored rows.
+    def _replace(self, count: int, rows: str, update: str) -> None:
+        """Run the UPDATE of some rows of the stored table, and keep the patterns in step.
 
         Parameters
         ----------
-        differ : whether votes that are stored already have to be left out
+        rows : SQL of those rows
         """
-        own = ident(f"matrix_{self.task.name}")
-        on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
-        values = ", ".join(f"{ident(name)} = p.{ident(name)}" for name in names)
-        if differ:
-            on += f" AND ({' OR '.join(f'{own}.{ident(name)} IS DISTINCT FROM p.{ident(name)}' for name in names)})"
-        return f"UPDATE {self.table} SET {values} FROM {relation} AS p WHERE {on}"
+        patched = count <= FEW * self.step.rows.n_rows and self.patterns.exists()
+        taken = [self.patterns.take(rows, -1)] if patched else []
+        self.con.execute(update)
+        if patched:
+            self.patterns.patch(*taken, self.patterns.take(rows, 1))
+        else:
+            self.patterns.drop()
 
     def _rehash(self) -> None:
         """Write hash, split and gold of all rows anew."""

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +21,7 @@ from wsdb.engine.udf import PythonLF, load
 from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Column, Fuse, Isolate, Match, Scan, Step
 
+T = TypeVar("T")
 Groups = Mapping[bool, Sequence[Sequence[Column]]]
 """What Isolate found to work together, for the scan of all rows (False) and of the rows that differ (True)."""
 BATCH_ROWS = 122_880
@@ -122,15 +123,23 @@ class VoteScan:
         DataError
             WS403, WS405, WS406 of python labeling functions.
         """
+        self._timed(lambda: self.con.execute(statement))
+
+    def read(self, query: str) -> pa.Table:
+        """Return the answer of a query that selects from `relation`; it raises what `run` does."""
+        return self._timed(lambda: self.con.sql(query).to_arrow_table())
+
+    def _timed(self, work: Callable[[], T]) -> T:
         fuse, start = fuse_of(self.step), time.perf_counter()
         self.progress(0)
         try:
-            self.con.execute(statement)
-        except duckdb.Error as error:
+            found = work()
+        except ARROW_ERRORS as error:
             self.fail(error)
         self.check()
         if fuse is not None and not isinstance(self.step, Match):
             self.profiles[id(fuse)] = Profile(self.rows, time.perf_counter() - start)
+        return found
 
     def fail(self, error: Exception) -> NoReturn:
         """Raise what a failing SELECT of this pass means: a python function's own error, or a FusedScanError."""
