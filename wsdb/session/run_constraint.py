@@ -128,14 +128,15 @@ def read_embedding(rooms: Rooms, spec: Embedding, span: Span | None) -> None:
 def _lines(file: str) -> str:
     """Return a SELECT of the lines of a GloVe or word2vec file: a token, which may have blanks, and its numbers.
 
-    There are as many numbers as most lines have; a first line of two whole numbers only counts lines and numbers.
+    There are as many numbers as most lines have; a first line of two whole numbers only counts lines and numbers. Each
+    number is cast on its own, as DuckDB 1.5 moves the cast of a slice to the whole list.
     """
     how = "columns = {'line': 'VARCHAR'}, header = false, delim = '\x01', quote = '', escape = '', auto_detect = false"
     fields = f"SELECT string_split(rtrim(line), ' ') AS f FROM read_csv({literal(file)}, {how})"
     numbers = "greatest(len(f) - d, 1)"
     return (
         f"(SELECT array_to_string(f[:{numbers}], ' ') AS token, "
-        f"list_transform(f[{numbers} + 1:], lambda x: CAST(x AS FLOAT)) AS vector "  # 1.5 casts the whole list for FLOAT[]
+        f"list_transform(f[{numbers} + 1:], lambda x: CAST(x AS FLOAT)) AS vector "
         f"FROM ({fields}), (SELECT mode(len(f)) - 1 AS d FROM ({fields})) "
         "WHERE NOT (len(f) = 2 AND d > 1 AND regexp_full_match(f[1], '[0-9]+') AND regexp_full_match(f[2], '[0-9]+')))"
     )
