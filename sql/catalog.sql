@@ -205,7 +205,7 @@ CREATE TABLE IF NOT EXISTS wsdb.trials (
 -- n_rows) and of task_transfer (with_task, seeds, alone, delta, stderr); the columns of the other study are NULL.
 CREATE TABLE IF NOT EXISTS wsdb.studies (
     model VARCHAR, version INTEGER, study VARCHAR, task VARCHAR, with_task VARCHAR, fraction DOUBLE, n_rows BIGINT,
-    metric VARCHAR, "on" VARCHAR, seeds INTEGER, score DOUBLE, log_loss DOUBLE, alone DOUBLE, delta DOUBLE, stderr DOUBLE
+    metric VARCHAR, judged_on VARCHAR, seeds INTEGER, score DOUBLE, log_loss DOUBLE, alone DOUBLE, delta DOUBLE, stderr DOUBLE
 );
 
 -- Still more objects by kind.

@@ -99,7 +99,7 @@ FROM query(format('FROM @home@."label_buckets_{}"(''{}'', ''{}'', @at@)', replac
 -- Where no labeling function votes: rows, uncovered ones and their share by split, or by a column of the task's relation.
 CREATE OR REPLACE @macro@ @here@coverage_gaps(task, "by" := NULL) AS TABLE
 FROM query(CASE WHEN "by" IS NULL
-    THEN format('SELECT split AS "group", n, n - covered AS uncovered, (n - covered) / n AS share '
+    THEN format('SELECT split AS segment, n, n - covered AS uncovered, (n - covered) / n AS share '
         || 'FROM @home@.split_counts WHERE lower(task) = lower(''{}'') AND n > 0 '
         || 'ORDER BY uncovered DESC, n DESC, split NULLS LAST', replace(task, '''', ''''''))
     ELSE format('FROM @home@."coverage_gaps_{}"(''{}'', @at@)', replace(task, '"', '""'), replace("by", '''', '''''')) END);
@@ -228,7 +228,7 @@ CREATE OR REPLACE @macro@ @here@training_info(model) AS TABLE
 FROM query(format('SELECT version, epoch, task, split, loss, seconds FROM @home@.training '
     || 'WHERE lower(model) = lower(''{}'') ORDER BY version, epoch, task, split', replace(model, '''', '''''')));
 
--- The inputs of each version of a model: column (of a payload's elements, the field), payload (NULL is the row), type, kind
+-- The inputs of each version of a model: feature (of a payload's elements, the field), payload (NULL is the row), type, kind
 -- (text, category, number, …), n_slots (the n-grams, tokens, values or bins that are told apart) and statistics as JSON.
 CREATE OR REPLACE @macro@ @here@feature_info(model) AS TABLE
 FROM query(@body:feature_info@);
@@ -239,7 +239,7 @@ CREATE OR REPLACE @macro@ @here@trials(model) AS TABLE
 FROM query(@body:trials@);
 
 -- What more training rows would bring: each task's score by networks trained on 1/16, 1/8, 1/4, 1/2 and all of the
--- training rows, each part inside the next. on is gold (of dev, metric accuracy) or, without any, weak (labels of rows
+-- training rows, each part inside the next. judged_on is gold (of dev, metric accuracy) or, without any, weak (labels of rows
 -- held out by their key, metric agreement). All networks are judged on the same rows; n_rows counts the labels trained
 -- on, those of elements one by one. score and log_loss are NULL without enough rows to train or to judge. The first
 -- read of a model version in a session of wsdb trains them and stores the scores; other clients read what is stored, of
@@ -252,7 +252,7 @@ FROM query(@body:learning_curve@);
 -- of a network of its own (alone), as means over seeds; delta is the difference and stderr its standard error over the
 -- seeds, without the error of a small dev set; delta_low and delta_high are its 95 % interval (Student's t). Two seeds are
 -- taken unless said. Of n tasks, n (n + 1) / 2 + 1 networks are trained for each seed, at most `most` (60 unless said) in
--- all. on, metric and the first read are as in learning_curve.
+-- all. judged_on, metric and the first read are as in learning_curve.
 CREATE OR REPLACE @macro@ @here@task_transfer(model, seeds := NULL, most := NULL) AS TABLE
 FROM query(@body:task_transfer@);
 

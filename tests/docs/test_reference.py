@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import duckdb
 import pytest
 
 from tests.slt.runner import REQUIREMENTS
@@ -34,6 +35,18 @@ def page(name: str) -> str:
 
 def headings(text: str) -> set[str]:
     return set(re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE))
+
+
+def test_columns_of_table_functions_need_no_quotes() -> None:
+    functions = page("sql.md").split("## Table functions")[1]
+    columns = set(re.findall(r"^\| `([^`]+)` \|", functions, flags=re.MULTILINE))
+    reserved = set()
+    for name in columns:
+        try:
+            duckdb.sql(f'SELECT {name} FROM (SELECT 1 AS "{name}")')
+        except duckdb.ParserException:
+            reserved.add(name)
+    assert reserved == {"overlaps"}  # the word that Snorkel's users know
 
 
 def test_every_statement_is_in_the_sql_reference(reference: ModuleType) -> None:

@@ -107,7 +107,7 @@ def test_slices_overlap_come_and_go(tmp_path: Path) -> None:
 
 def test_what_needs_no_prediction_is_read_by_any_client(file: Path) -> None:
     with duckdb.connect(str(file), read_only=True) as con:
-        assert con.execute("SELECT \"column\", kind FROM wsdb.feature_info('FILTER')").fetchall() == [("body", "text")]
+        assert con.execute("SELECT feature, kind FROM wsdb.feature_info('FILTER')").fetchall() == [("body", "text")]
         assert con.execute("FROM wsdb.trials('filter')").fetchall() == []
         assert con.execute("SELECT count(*) > 0 FROM wsdb.training_info('filter')").fetchall() == [(True,)]
         with pytest.raises(duckdb.Error, match="wsdb_predict_needs_a_python_session_with_wsdb_attached"):

@@ -69,12 +69,12 @@ def features_body() -> str:
     slots = (
         f"CASE f->>'$.kind' WHEN 'text' THEN coalesce(CAST(f->>'$.fit.slots' AS BIGINT), {values}) "
         f"WHEN 'category' THEN {values} + 2 WHEN 'boolean' THEN {values} + 2 "
-        "WHEN 'number' THEN json_array_length(f->'$.fit.edges')::BIGINT + 2 WHEN 'timestamp' THEN 46 "
+        "WHEN 'number' THEN json_array_length(f->'$.fit.edges')::BIGINT + 2 WHEN 'timestamp' THEN 139 "
         "WHEN 'vector' THEN 2 END"
     )
     return (
         f"WITH v AS ({versions}), every AS ({columns} UNION ALL {payloads}) "
-        f"SELECT version, f->>'$.name' AS \"column\", payload, {found} AS type, f->>'$.kind' AS kind, "
+        f"SELECT version, f->>'$.name' AS feature, payload, {found} AS type, f->>'$.kind' AS kind, "
         f"{slots} AS n_slots, f->'$.fit' AS statistics FROM every ORDER BY version, payload NULLS FIRST"
     )
 

@@ -17,7 +17,7 @@ def gaps_body(rows: Labelled) -> str:
     gaps = f"SELECT {keys}, 1 AS __gap FROM {rows.matrix} AS m WHERE {rows.uncovered('m.')}"
     by = "CAST(COLUMNS(lambda c: lower(c) = lower(@of_by@)) AS VARCHAR) AS __group"
     return (
-        'SELECT __group AS "group", count(*) AS n, count(__gap) AS uncovered, count(__gap) / count(*) AS share '
+        "SELECT __group AS segment, count(*) AS n, count(__gap) AS uncovered, count(__gap) / count(*) AS share "
         f"FROM (SELECT {keys}, {by} {rows.relation}) LEFT JOIN ({gaps}) USING ({keys}) "
         "GROUP BY __group ORDER BY uncovered DESC, n DESC, __group NULLS LAST"
     )

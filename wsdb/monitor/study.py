@@ -12,9 +12,9 @@ STUDENT = (None, 12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.
 """The 97.5 % quantiles of Student's t with n - 1 degrees of freedom, for n = 1 … 10 seeds; none for one."""
 WIDTH = f"([{', '.join('NULL' if t is None else repr(t) for t in STUDENT)}]::DOUBLE[])[seeds]"
 COLUMNS = {
-    "learning_curve": 'version, task, fraction, n_rows, metric, "on", seeds, score, '
+    "learning_curve": "version, task, fraction, n_rows, metric, judged_on, seeds, score, "
     "score - stderr * t AS score_low, score + stderr * t AS score_high, log_loss",
-    "task_transfer": 'version, task, with_task, metric, "on", seeds, score, alone, delta, stderr, '
+    "task_transfer": "version, task, with_task, metric, judged_on, seeds, score, alone, delta, stderr, "
     "delta - stderr * t AS delta_low, delta + stderr * t AS delta_high",
 }
 ORDER = {"learning_curve": "task, fraction", "task_transfer": f"task, with_task = '{ALL}', with_task"}
