@@ -181,6 +181,13 @@ def run_set(
     }
 
 
+def write(measured: object, out: Path | None) -> None:
+    """Write figures as JSON, where a file is given."""
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(measured, indent=2) + "\n")
+
+
 def json_object(path: Path) -> dict[str, Any]:
     """Read a JSON object."""
     return json.loads(path.read_text())
@@ -215,9 +222,7 @@ def main() -> None:
             row = run_set(given.data / name.removesuffix(ALL), specs, vectors, every=name.endswith(ALL))
             measured.append(row)
             print(" ".join(f"{row[column]:{form}}" for column, form in COLUMNS), flush=True)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(measured, indent=2) + "\n")
+    write(measured, given.out)
 
 
 def read_value(text: str) -> object:

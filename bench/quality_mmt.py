@@ -11,7 +11,6 @@ that of an epoch with one task; reading is left out.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bench.quality_end_model import write
 from bench.quality_slices import summary
 from wsdb.model.backend import torch
 from wsdb.model.predictor import Predictor
@@ -111,9 +111,7 @@ def main() -> None:
     scores = summary([quality(seed, given.tasks) for seed in range(given.seeds)])
     for name, one in scores.items():
         print(f"{name:12} {one['mean']:8.1f} ± {one['half'] or 0:.1f}", flush=True)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps({"cost": costs, "quality": scores}, indent=2) + "\n")
+    write({"cost": costs, "quality": scores}, given.out)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from two by the order of rows only: snips is the set where an encoder is shared.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.quality_end_model import read_split
+from bench.quality_end_model import read_split, write
 from bench.quality_slices import summary
 from bench.snips_rules import SLOTS, slots_of
 from wsdb.core.matrix import VotePatterns
@@ -226,9 +225,7 @@ def main() -> None:
         measured[name] = summary([compare(problem, seed) for seed in range(given.seeds)])
         parts = [f"{key} {one['mean']:.1f} ± {one['half'] or 0:.1f}" for key, one in measured[name].items()]
         print(f"{name:8} {'  '.join(parts)}", flush=True)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(measured, indent=2) + "\n")
+    write(measured, given.out)
 
 
 if __name__ == "__main__":

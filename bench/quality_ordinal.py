@@ -12,7 +12,6 @@ at --first), default options.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.quality_end_model import write
 from bench.quality_multitask import lists, with_labels
 from bench.quality_slices import summary
 from wsdb.labelmodel import posterior
@@ -108,9 +108,7 @@ def main() -> None:
         measured[name] = summary([label_model | run for run in runs])
         for key, one in measured[name].items():
             print(f"{name:6} {key:32} {one['mean']:6.2f} ± {one['half'] or 0:.2f}", flush=True)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(measured, indent=2) + "\n")
+    write(measured, given.out)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ over the seeds with its 95% t-interval; at 32x the seeds differ in the training 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.quality_end_model import features_of, half_interval, json_object, predict, read_split, train_once
+from bench.quality_end_model import features_of, half_interval, json_object, predict, read_split, train_once, write
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import decide, fit, posterior
 from wsdb.model.backend import torch
@@ -120,9 +119,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(" ".join(f"{name:{form.split('.')[0].rstrip('f')}}" for name, form in COLUMNS), flush=True)
     measured = measure(given.data / given.set, given.seeds)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(measured, indent=2) + "\n")
+    write(measured, given.out)
     if given.svg:
         given.svg.write_text(plot(measured, given.set))
 

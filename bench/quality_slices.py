@@ -24,7 +24,6 @@ real        Labels from the labeling functions (method auto); slices are SQL pre
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +34,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from bench.quality_end_model import features_of, half_interval, json_object, read_split
+from bench.quality_end_model import features_of, half_interval, json_object, read_split, write
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import fit, posterior
 from wsdb.model.backend import torch
@@ -263,9 +262,7 @@ def main() -> None:
                     found[mode].append(generated(drawn, rows, {"seed": seed, "slice_mode": mode}))
             found["auto"] = found["auto"] or found["attention"]  # the same over a table
             measured[title] = show(title, found)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(measured, indent=2) + "\n")
+    write(measured, given.out)
 
 
 if __name__ == "__main__":
