@@ -9,16 +9,11 @@ import duckdb
 import pytest
 
 import wsdb
+from tests.monitor.mails import mails
 from wsdb.serve.predictor import install
 
 ROWS = 600
-SETUP = f"""
-CREATE TABLE mails AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN 'win money now' ELSE 'meet me at lunch' END AS body,
-  CASE WHEN i % 10 = 0 OR i % 2 = 1 THEN 'ham' ELSE 'spam' END AS truth, i % 100 AS part FROM range({ROWS}) t(i);
-CREATE TASK spam ON mails KEY (id) TYPE BINARY ('ham', 'spam') GOLD mails (truth);
-CREATE LF money FOR TASK spam AS CASE WHEN body LIKE '%money%' THEN 'spam' ELSE 'ham' END;
-CREATE MODEL filter FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 3);
-"""
+SETUP = mails(ROWS, epochs=3, gold="GOLD mails (truth)")
 REPORTS = {
     "evaluate('filter', mails)": 1,
     "evaluate('filter', mails, by => 'part')": 1,

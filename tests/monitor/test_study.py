@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wsdb
+from tests.monitor.mails import mails
 from wsdb.model.rows import hash_key, hold_out
 from wsdb.monitor.study import STUDENT, compared, mean_of, nets, score_of
 from wsdb.session.run_study import FRACTIONS, kept
@@ -76,18 +77,9 @@ def test_parts_are_nested_and_keep_what_is_judged_on() -> None:
         assert (larger | ~smaller).all()
 
 
-SETUP = """
-CREATE TABLE mails AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN 'win money' ELSE 'at lunch' END AS body
-  FROM range(400) t(i);
-CREATE TASK spam ON mails KEY (id) TYPE BINARY ('ham', 'spam');
-CREATE LF money FOR TASK spam AS CASE WHEN body LIKE '%money%' THEN 'spam' ELSE 'ham' END;
-CREATE MODEL filter FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 2);
-"""
-
-
 def test_a_version_is_studied_once_and_the_model_stays_as_it_is() -> None:
     with wsdb.connect() as db:
-        db.execute(SETUP)
+        db.execute(mails(400, epochs=2))
         stored = "SELECT version, manifest, bytes FROM wsdb.model_versions"
         before, predicted = db.execute(stored).fetchall(), db.execute("FROM predict('filter', mails)").fetchall()
         first = db.execute("FROM learning_curve('filter')").fetchall()
@@ -102,7 +94,7 @@ def test_a_version_is_studied_once_and_the_model_stays_as_it_is() -> None:
 
 def test_too_few_rows_have_no_score() -> None:
     with wsdb.connect() as db:
-        db.execute(SETUP.replace("range(400)", "range(4)"))
+        db.execute(mails(4, epochs=2))
         rows = db.execute("SELECT fraction, score FROM learning_curve('filter')").fetchall()
         assert [fraction for fraction, _ in rows] == list(FRACTIONS)
         assert all(score is None for _, score in rows)
