@@ -68,7 +68,8 @@ FROM query(replace('WITH p AS (FROM @home@.vote_pairs WHERE lower(task) = lower(
     || 'ORDER BY conflict DESC, overlap DESC, lf_a, lf_b', '@task@', '''' || replace(task, '''', '''''') || ''''));
 
 -- The confusion of each vote source as the label model estimates it: p is how often a vote of the source on a row whose
--- class is truth is a vote for label; of a crowd, a worker's confusion matrix. Compare lf_confusion, which counts gold.
+-- class is truth is a vote for label; of a crowd, a worker's confusion matrix. A column of a BITVECTOR votes yes or no on its
+-- label, and sources of a SELECT task have none. Compare lf_confusion, which counts gold.
 CREATE OR REPLACE @macro@ @here@label_confusion(task) AS TABLE
 FROM query(format('SELECT lf, truth, label, p FROM @home@.label_confusion WHERE lower(task) = lower(''{}'') '
     || 'ORDER BY lf, truth, label', replace(task, '''', '''''')));

@@ -67,6 +67,8 @@ class RowFit:
     covered : bool array of shape (n,)
     scores : what the probabilities are made of; None for sets, where it depends on the votes on the other elements
     others : float64 array of shape (n, c), the term `scores.rest` of each row; None where there is none
+    confusion : float64 array of shape (m, v, v), [j, v, y] = P(source j votes v | it votes, class y), of a bitvector
+        of no and yes; NaN for a source that never votes; None where the model has no such rates
     """
 
     chosen: str
@@ -86,6 +88,7 @@ class RowFit:
     covered: np.ndarray
     scores: RowScores | None = None
     others: np.ndarray | None = None
+    confusion: np.ndarray | None = None
 
     @property
     def stderr(self) -> np.ndarray:
@@ -129,6 +132,7 @@ def _sequence(matrix: RowVoteMatrix, labels: Sequence[str], balance: np.ndarray 
         tagged.covered,
         sequence_scores(fit, labels),
         tagged.others,
+        voted_rates(fit.emission[:, 1:], fit.counts),
     )
 
 
@@ -194,6 +198,7 @@ def _bitvector(matrix: RowVoteMatrix, labels: Sequence[str], balance: np.ndarray
         decide_bits(fit, distinct)[kind],
         given.any(axis=1),
         bit_scores(fit, labels, places),
+        confusion=voted_rates(of_columns(lambda one: one.theta).reshape(-1, 2, 2), given.sum(axis=0)),
     )
 
 
@@ -249,7 +254,23 @@ def _partial(
         decide(probabilities, covered),
         covered,
         partial_scores(fit, labels),
+        confusion=voted_rates(fit.theta, fit.counts),
     )
+
+
+def voted_rates(rates: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """P(source j votes v | it votes, class y): float64 array of shape (m, k, k), NaN where it never votes.
+
+    Parameters
+    ----------
+    rates : float64 array of shape (m, k, k), [j, v, y] = P(source j votes v | class y)
+    counts : int64 array of shape (m,), its votes
+    """
+    total = rates.sum(axis=1, keepdims=True)
+    known = (total > 0) & (counts > 0)[:, None, None]
+    shares: np.ndarray = np.full(rates.shape, np.nan)
+    np.divide(rates, total, out=shares, where=np.broadcast_to(known, rates.shape))
+    return shares
 
 
 def _n_patterns(votes: np.ndarray) -> int:

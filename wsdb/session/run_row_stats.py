@@ -18,7 +18,16 @@ from wsdb.monitor.vote_counts import VoteCounts
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_counts import Counted
 from wsdb.session.run_row_counts import set_names
-from wsdb.session.run_stats import columns_of, forget, labelled, names_of, store_counts, store_macros, write
+from wsdb.session.run_stats import (
+    columns_of,
+    confusion_rows,
+    forget,
+    labelled,
+    names_of,
+    store_counts,
+    store_macros,
+    write,
+)
 
 SILENT = -1
 """The code of no vote, in wsdb.label_scores, where that is evidence."""
@@ -38,8 +47,9 @@ def store_row_stats(rooms: Rooms, task: Task, counted: Counted, matrix: RowVoteM
         rooms.engine.keep_changes(counted.pack)
     text = pa.string()
     write(rooms, task, "vote_sets", columns_of([("label", text), ("labels", pa.list_(text))], list(sets.items())))
-    for table in ("lf_dependencies", "label_scores", "label_bias", "label_confusion"):
+    for table in ("lf_dependencies", "label_scores", "label_bias"):
         forget(rooms, task, table)
+    write(rooms, task, "label_confusion", confusion_rows(fitted.sources, task.coded.labels, fitted.confusion))
     if scores is not None:
         write(rooms, task, "label_scores", _score_rows(counted.pack.columns, votes, scores, counted.counts))
         write(rooms, task, "label_bias", _bias_rows(scores))

@@ -21,7 +21,7 @@ from wsdb.core.task import Task
 from wsdb.labelmodel.joint import fit_joint, joint_posterior
 from wsdb.labelmodel.joint_graph import MAX_VECTORS, Component, Constraint, JointGraph, JointTask, feasible_vectors
 from wsdb.labelmodel.row_scores import joint_others, joint_scores
-from wsdb.labelmodel.shapes import RowFit, RowVoteMatrix, fit_rows
+from wsdb.labelmodel.shapes import RowFit, RowVoteMatrix, fit_rows, voted_rates
 from wsdb.labelmodel.spans import tag_set
 from wsdb.labelmodel.spans_sql import label_spans_sql
 from wsdb.planner.explain import Profile
@@ -274,6 +274,7 @@ def run_joint(rooms: Rooms, step: JointFit) -> None:
         accuracy = fit.accuracy[sources, at]
         given = (own.votes != ABSTAIN).sum(axis=0).astype(np.int64)
         said = np.stack([(own.votes == y).any(axis=0) for y in range(k)], axis=1)
+        scores = joint_scores(fit, at, pack.columns, task.labels)
         fitted = RowFit(
             "joint",
             f"The labels of {', '.join(other.name for other in tasks)} are found together, under the rules of task "
@@ -291,8 +292,9 @@ def run_joint(rooms: Rooms, step: JointFit) -> None:
             answer.marginals[at][:, :k],
             labels,
             answer.covered[:, at],
-            joint_scores(fit, at, pack.columns, task.labels),
+            scores,
             joint_others(fit, at, pack.columns, own.votes, answer.marginals[at]),
+            voted_rates(np.exp(scores.scores)[:, :, :k], given),
         )
         store_rows(rooms, task, pack, own, fitted)
         matrix = _matrix(task, pack, own)

@@ -65,7 +65,7 @@ def store(
     write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
     write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
     write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
-    write(rooms, task, "label_confusion", _confusion_rows(task, fitted))
+    write(rooms, task, "label_confusion", confusion_rows(fitted.sources, task.labels, fitted.confusion))
     store_macros(rooms, labelled(rooms, task, counted, _labeller(task, columns, storage, fitted.form)), explain_body)
 
 
@@ -213,18 +213,21 @@ def _score_rows(task: Task, columns: Sequence[str], form: ScoreForm, counts: Vot
     }
 
 
-def _confusion_rows(task: Task, fitted: Fit) -> dict[str, Any]:
-    """Return how often each source that votes is expected to vote each label on rows of each class."""
-    confusion = fitted.confusion
-    m, k = len(fitted.sources), len(task.labels)
+def confusion_rows(sources: Sequence[str], labels: Sequence[str], confusion: np.ndarray | None) -> dict[str, Any]:
+    """Return how often each source that votes is expected to vote each label on rows of each class.
+
+    Parameters
+    ----------
+    confusion : float64 array of shape (m, k, k), [j, v, y]; NaN of a source that never votes; None for none
+    """
+    m, k = len(sources), len(labels)
     shares = np.full((m, k, k), np.nan) if confusion is None else confusion
     source, label, truth = (part.ravel() for part in np.indices((m, k, k)))
     kept = ~np.isnan(shares.ravel())
-    names, labels = np.array(fitted.sources, dtype=object), np.array(task.labels, dtype=object)
     return {
-        "lf": pa.array(names[source[kept]], pa.string()),
-        "truth": pa.array(labels[truth[kept]], pa.string()),
-        "label": pa.array(labels[label[kept]], pa.string()),
+        "lf": names_of(sources, source[kept]),
+        "truth": names_of(labels, truth[kept]),
+        "label": names_of(labels, label[kept]),
         "p": shares.ravel()[kept],
     }
 
