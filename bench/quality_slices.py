@@ -39,7 +39,7 @@ from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import fit, posterior
 from wsdb.model.backend import torch
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, train_spec
+from wsdb.model.spec import SliceInput, TaskTarget, train_spec
 from wsdb.model.train import train
 
 MODES = ("none", "weight", "attention", "auto")
@@ -145,7 +145,7 @@ def learn(
         yield from rows.to_batches(max_chunksize=2048)
 
     task = TaskTarget("y", tuple(str(c) for c in range(labels.shape[1])))
-    trained = train(features, [task], batches, train_spec(options), slices=tuple(slices))
+    trained = train(features, [task], batches, train_spec(options), slices=[SliceInput(name) for name in slices])
     return Predictor.load(trained.manifest, trained.weights), trained.seconds
 
 

@@ -153,11 +153,14 @@ FROM query(CASE WHEN tbl LIKE '(%'
 -- The scores of a model on the rows of tbl that have gold, one row a task and segment. by makes segments of the slices,
 -- the tags, the sources (with all, and (none) for rows in none), the splits, or the values of a column of tbl. A slice, tag
 -- or source none of whose rows in tbl has gold is there with n = 0 and NULL scores; a source's rows have gold where the
--- task's GOLD has their key, and their own labels count as none. precision, recall and f1 are those of the second label of a BINARY task, of the elements picked by a SELECT task, and of other tasks
--- the mean over the labels that occur; micro_f1 sums over labels instead. A BITVECTOR is right where all its labels are.
--- The tasks of SEQUENCE and SET payloads are scored by element, span_f1 by whole spans. auc and brier of a BINARY task are
--- those of its second label; brier of others is summed over labels. ece is the calibration error over ten bins of equal
--- counts. _low and _high are 95 % intervals: Wilson, of means over labels with the effective number of the delta method.
+-- task's GOLD has their key, and their own labels count as none. A slice or tag of a payload's elements tells apart what the
+-- tasks on these elements label; a SELECT task's row is in it with any of its elements. precision, recall and f1 are those
+-- of the second label of a BINARY task, of the elements picked by a SELECT task, and of other tasks the mean over the labels
+-- that occur; micro_f1 sums over labels instead. A BITVECTOR is right where all its labels are. The tasks of SEQUENCE and
+-- SET payloads are scored by element, span_f1 by whole spans, of rows that are in the segment as a whole. auc and brier of a
+-- BINARY task are those of its second label; brier of others is summed over labels. ece is the calibration error over ten
+-- bins of equal counts. _low and _high are 95 % intervals: Wilson, of means over labels with the effective number of the
+-- delta method.
 CREATE OR REPLACE @macro@ @here@evaluate(model, tbl, task := NULL, "by" := NULL) AS TABLE
 FROM query(@body:evaluate@);
 
@@ -206,7 +209,8 @@ CREATE OR REPLACE @macro@ @here@explain_predict(model, tbl, top_k := 5, task := 
 FROM query(@body:explain_predict@);
 
 -- The rows of tbl, by key, and the slices of the model's relations: member says what the slice's definition says, p_member
--- is the network's own estimate, for models trained with SLICES, and NULL for others.
+-- is the network's own estimate, for models trained with SLICES, and NULL for others. A slice of a payload's elements has a
+-- row for each of them, with its pos; of a slice of rows pos is NULL.
 CREATE OR REPLACE @macro@ @here@slices(model, tbl) AS TABLE
 FROM query(@body:slices@);
 

@@ -137,7 +137,7 @@ SELECT qid, pos, value.name, value.type, l.label, round(l.prob, 2) AS prob
 FROM labels('intent_arg') l JOIN entities USING (qid, pos) WHERE qid = 5 ORDER BY pos;
 
 
--- 5. Slices: groups of queries that matter more than their number -----------------------------------------------------
+-- 5. Slices: groups of queries, or of their parts, that matter more than their number ----------------------------------
 
 CREATE OR REPLACE SLICE ambiguous ON queries
   COMMENT 'several things go by one name'
@@ -145,6 +145,10 @@ CREATE OR REPLACE SLICE ambiguous ON queries
 CREATE OR REPLACE SLICE titles ON queries
   COMMENT 'who it is about is not said by name'
   AS list_has_any(tokens, ['president', 'queen', 'king', 'emperor']);
+-- on the view of a payload a slice has elements: here candidates, which the network knows by their fields
+CREATE OR REPLACE SLICE obscure ON entities
+  COMMENT 'candidates that few know, and that lf_popular passes over'
+  AS value.popularity < 0.5;
 
 
 -- 6. The model --------------------------------------------------------------------------------------------------------
@@ -164,6 +168,6 @@ FROM predict('factoid', test_queries) ORDER BY qid LIMIT 8;
 --: The ancillary task has predictions of its own
 SELECT query, predicted_pos FROM predict('pos', test_queries) ORDER BY qid LIMIT 3;
 
---: How good it is, over all test queries and in each slice
+--: How good it is, over all test queries and in each slice; a pick is in "obscure" with any obscure candidate
 SELECT task, segment, n, round(accuracy, 3) AS accuracy, round(f1, 3) AS f1
 FROM evaluate('factoid', test_queries, by => 'slice') ORDER BY task, segment;

@@ -15,7 +15,7 @@ from wsdb.model.network import Network, build_network
 from wsdb.model.payload_arrays import Embedding, PayloadEncoders, PayloadFitting
 from wsdb.model.plan import plan_network
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import PayloadInput, TaskTarget
+from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.weights import FORMAT, digest, pack
 
 HASHING = Hashing(bits=10, word_ngrams=1, char_ngrams=(0, 0))
@@ -105,6 +105,7 @@ def stored_model(
     hidden: int = 0,
     layers: int = 2,
     embeddings: dict[str, Embedding] | None = None,
+    slices: Sequence[SliceInput] = (),
 ) -> tuple[dict[str, Any], bytes, Network]:
     """Return manifest and weights of a network with random weights, and the network."""
     batch = batch_of(rows_of(np.random.default_rng(seed), 40))
@@ -120,6 +121,7 @@ def stored_model(
         layers=layers,
         combine=combine,
         width=8,
+        slices=slices,
     )
     generator = torch.Generator().manual_seed(seed)
     network = build_network(plan, generator, encoders.tables())

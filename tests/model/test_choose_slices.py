@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ import pyarrow as pa
 import pytest
 
 from tests.model.conftest import batches_of, rows_of
-from wsdb.model.choose_slices import choose_slices, useful
+from wsdb.model.choose_slices import Gains, choose_slices, gains
+from wsdb.model.judge import Judged, RowLosses
+from wsdb.model.members import Members, Part
+from wsdb.model.plan import ROW
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, train_spec
+from wsdb.model.spec import SliceInput, TaskTarget, train_spec
 from wsdb.model.train import Trained, train
 
 TASK = TaskTarget("y", ("no", "yes"))
@@ -29,18 +32,25 @@ class Run:
     interrupted: bool
 
 
+def judged(losses: np.ndarray, indptr: np.ndarray | None = None, rows: np.ndarray | None = None) -> Judged:
+    """A task's calibration, of which only the losses count; all that it labels is known."""
+    n = len(losses) if indptr is None else len(indptr) - 1
+    held = np.arange(n) if rows is None else rows
+    return Judged(1.0, np.zeros(2), None, {}, {}, held, RowLosses(losses, np.ones(len(losses), bool), indptr))
+
+
 def choice(
     losses: dict[tuple[str, ...], np.ndarray], **changes: Any
 ) -> tuple[tuple[str, ...], str | None, list[tuple[str, ...]]]:
-    """Choose among runs with the given losses of 100 held-out rows; return slices kept, notice, and all trained."""
+    """Choose among runs with the given losses of held-out rows; return slices kept, notice, and all trained."""
     trained: list[tuple[str, ...]] = []
 
     def learn(names: tuple[str, ...]) -> Any:
         trained.append(names)
-        run = Run(names, interrupted=changes.get("interrupted") == names)
-        return run, [SimpleNamespace(rows=changes.get("rows", np.arange(100)), losses=losses[names])]
+        return Run(names, interrupted=changes.get("interrupted") == names), [judged(losses[names])]
 
-    run, _, notice = choose_slices(learn, ("a", "b"), MEMBERS, [1.0])
+    members = Members({ROW: Part(("a", "b"), MEMBERS)})
+    run, _, notice = choose_slices(learn, ("a", "b"), partial(gains, [TASK], members, ("a", "b")))
     return run.names, notice, trained
 
 
@@ -77,14 +87,10 @@ def test_slices_that_do_not_pay_leave_the_network_without(losses: dict[tuple[str
 
 
 def test_what_holds_nothing_out_has_no_experts() -> None:
-    kept, notice, trained = choice({(): np.empty(0)}, rows=np.empty(0, np.int64))
+    kept, notice, trained = choice({(): np.empty(0)})
     assert (kept, trained) == ((), [()])
     assert notice is not None
     assert "no held-out rows" in notice
-
-
-def test_a_task_that_slices_do_not_correct_is_trained_once() -> None:
-    assert choice({(): np.empty(0)}, rows=None) == ((), None, [()])
 
 
 @pytest.mark.parametrize("names", [(), ("a", "b")])
@@ -96,9 +102,26 @@ def test_an_interrupted_run_ends_the_choice(names: tuple[str, ...]) -> None:
 
 
 def test_one_row_is_no_evidence() -> None:
-    members = np.array([[True, True], [False, True], [False, True], [False, False]])
-    found = useful(np.arange(4), np.array([0.3, 0.2, 0.3, -1.0]), members)
-    assert found.tolist() == [False, True]
+    found = Gains(np.zeros(0), [np.array([0.3]), np.array([0.3, 0.2, 0.3]), np.empty(0)])
+    assert found.helps.tolist() == [False, True, False]
+
+
+def test_a_row_counts_once_whatever_its_elements_and_a_slice_of_elements_sees_its_own() -> None:
+    tags = TaskTarget("tags", ("no", "yes"), payload="tokens")
+    pick = TaskTarget("pick", ("no", "yes"), kind="select", payload="tokens")
+    indptr = np.array([0, 3, 3, 4, 6])  # elements of four rows
+    short = np.array([[0, 1, 0, 1, 0, 0]], bool).T
+    members = Members(
+        {ROW: Part(("first",), np.array([[1, 0, 1, 0]], bool).T), "tokens": Part(("short",), short, indptr)}
+    )
+    losses = np.array([0.3, 0.6, 0.0, 0.5, 0.2, 0.4])
+    of_rows = np.array([0.1, 0.2, 0.3, 0.4])
+    plain = [judged(of_rows), judged(losses, indptr), judged(of_rows)]
+    sliced = [judged(np.zeros(4)), judged(np.zeros(6), indptr), judged(np.zeros(4))]
+    found = gains([TASK, tags, pick], members, ("short", "first"), plain, sliced)
+    np.testing.assert_allclose(found.whole, [0.1, 0.2, 0.3, 0.4, 0.3, 0.5, 0.3, 0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(found.inside[0], [0.6, 0.5, 0.1, 0.3])  # tags of two rows, picks from two rows
+    np.testing.assert_allclose(found.inside[1], [0.1, 0.3, 0.3, 0.5, 0.1, 0.3])
 
 
 # ── networks ──────────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +145,9 @@ def queries(n: int, seed: int, *, turned: bool) -> tuple[pa.Table, np.ndarray, n
 def fit(table: pa.Table, checkpoint: Path | None = None, **options: Any) -> Trained:
     """Train on the texts."""
     spec = replace(train_spec({"text": ["t"], "word_ngrams": 1, "buckets_bits": 12}), **options)
-    return train([("t", "VARCHAR")], [TASK], batches_of(table), spec, slices=("negated",), checkpoint=checkpoint)
+    return train(
+        [("t", "VARCHAR")], [TASK], batches_of(table), spec, slices=[SliceInput("negated")], checkpoint=checkpoint
+    )
 
 
 def test_a_slice_of_text_with_a_rule_of_its_own_has_an_expert_by_default() -> None:
@@ -134,7 +159,7 @@ def test_a_slice_of_text_with_a_rule_of_its_own_has_an_expert_by_default() -> No
         predictor = Predictor.load(trained.manifest, trained.weights)
         found = predictor.predict(new.combine_chunks().to_batches()[0])["y"].probabilities.argmax(axis=1) == gold
         accuracy[mode] = found[inside].mean(), found[~inside].mean()
-        assert predictor.slices == (("negated",) if mode == "auto" else ())
+        assert predictor.slices == ({ROW: ("negated",)} if mode == "auto" else {})
     assert accuracy["none"][0] < 0.1
     assert accuracy["auto"][0] > 0.9
     assert accuracy["auto"][1] > accuracy["none"][1] - 0.01

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from wsdb.model.arrays import CATEGORIES, DENSE, TEXT, EncodedBatch, Ragged
-from wsdb.model.forward import Weights, logits
-from wsdb.model.network import build_network, network_logits
-from wsdb.model.plan import HeadPlan, NetworkPlan
+from wsdb.model.forward import Weights, logits, members
+from wsdb.model.network import build_network, member_probabilities, network_logits
+from wsdb.model.plan import ROW, HeadPlan, NetworkPlan, SlicePlan
 
 
 def batch_of(rng: np.random.Generator, rows: int, text: int, columns: int, dense: int) -> EncodedBatch:
@@ -27,12 +27,15 @@ def batch_of(rng: np.random.Generator, rows: int, text: int, columns: int, dense
     return EncodedBatch(rows, {CATEGORIES: categories, DENSE: numbers}, {TEXT: texts})
 
 
+@pytest.mark.parametrize("slices", [0, 3])
 @pytest.mark.parametrize("hidden", [0, 8])
-@pytest.mark.parametrize(("text", "columns", "dense"), [(50, 0, 0), (0, 2, 3), (50, 2, 3), (0, 0, 4)])
-def test_numpy_gives_the_logits_of_torch(hidden: int, text: int, columns: int, dense: int) -> None:
+@pytest.mark.parametrize(("text", "columns", "dense"), [(50, 0, 0), (0, 2, 3), (1 << 15, 2, 3), (0, 0, 4)])
+def test_numpy_gives_the_logits_of_torch(hidden: int, text: int, columns: int, dense: int, slices: int) -> None:
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
     heads = (HeadPlan("a", "multiclass", 2), HeadPlan("b.c", "bitvector", 5))
-    plan = NetworkPlan(text, 7 if columns else 0, dense, hidden, heads)
+    plan = NetworkPlan(
+        text, 7 if columns else 0, dense, hidden, heads, slices=tuple(SlicePlan(f"s{at}") for at in range(slices))
+    )
     network = build_network(plan, generator)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -42,6 +45,10 @@ def test_numpy_gives_the_logits_of_torch(hidden: int, text: int, columns: int, d
     expected = network_logits(network, batch, torch.device("cpu"))
     for got, want in zip(logits(weights, batch), expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
+    if slices:
+        inside = member_probabilities(network, batch, torch.device("cpu"))
+        np.testing.assert_allclose(members(weights, batch)[ROW], inside[ROW], atol=1e-5)
+        assert inside[ROW].shape == (5_000, 3)
 
 
 def test_no_rows_give_logits_of_no_rows() -> None:

@@ -14,7 +14,7 @@ from wsdb.core.errors import ModelError
 from wsdb.model.calibrate import label_shares
 from wsdb.model.decode import decide
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import SliceInput, TaskTarget, TrainSpec
 from wsdb.model.train import Trained, train
 
 
@@ -240,10 +240,10 @@ def test_slices_may_weigh_more(rng: np.random.Generator) -> None:
         "__s_few", pa.array([i < 20 for i in range(200)])
     )
     spec = TrainSpec(epochs=2, buckets_bits=12, slice_mode="weight")
-    heavier = train(BODY, [SENTIMENT], batches(table), spec, slices=["few"])
+    heavier = train(BODY, [SENTIMENT], batches(table), spec, slices=[SliceInput("few")])
     assert heavier.weights != train(BODY, [SENTIMENT], batches(table), spec).weights
     with pytest.raises(ModelError, match="__s_other") as caught:
-        train(BODY, [SENTIMENT], batches(table), spec, slices=["other"])
+        train(BODY, [SENTIMENT], batches(table), spec, slices=[SliceInput("other")])
     assert caught.value.code == "WS509"
 
 

@@ -38,7 +38,7 @@ class Reports:
 
     def members(self, name: str, kind: str, select: str) -> None:
         """Make the members of slices or tags: a SELECT of __row and segment over r."""
-        body = select.replace("'", "''")
+        body = f"SELECT *, NULL::VARCHAR AS payload, NULL::BIGINT AS pos FROM ({select})".replace("'", "''")
         self.con.execute(
             f"CREATE OR REPLACE MACRO wsdb.\"segments_{name}\"(kind, home := '') AS TABLE FROM query('{body}' || "
             f"CASE WHEN kind = '{kind}' THEN '' ELSE ' LIMIT 0' END)"

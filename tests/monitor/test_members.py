@@ -21,9 +21,32 @@ def con() -> duckdb.DuckDBPyConnection:
 
 def found(con: duckdb.DuckDBPyConnection, groups: list[Group]) -> list[tuple[int | None, str]]:
     rows: list[tuple[int | None, str]] = con.execute(
-        f"FROM ({members_select(groups)}) ORDER BY segment, __row NULLS FIRST"
+        f"SELECT __row, segment FROM ({members_select(groups)}) ORDER BY segment, __row NULLS FIRST"
     ).fetchall()
     return rows
+
+
+def test_members_among_elements_have_a_place_and_their_row_has_place_0(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE words AS SELECT i // 2 AS id, 1 + i % 2 AS pos FROM range(16) t(i)")
+    con.execute('CREATE TABLE seconds AS SELECT id AS "Id", pos AS "Pos" FROM words WHERE pos = 2 AND id > 2')
+    groups = [
+        Group("first", ("id", "pos"), "words", "pos = 1 AND id < 4", "Words"),
+        Group("second", ("Id", "Pos"), "seconds", None, "Words"),
+        Group("five", ("id",), "pages", "id = 5"),
+        Group("gone", ("id", "pos"), "words", "false", "Words"),
+    ]
+    rows = con.execute(
+        f"SELECT segment, payload, __row, pos FROM ({members_select(groups)}) ORDER BY ALL NULLS FIRST"
+    ).fetchall()
+    assert rows == [
+        ("first", "Words", None, None), ("first", "Words", 1, 0), ("first", "Words", 1, 1),
+        ("first", "Words", 2, 0), ("first", "Words", 2, 1),
+        ("five", None, None, None), ("five", None, 3, None), ("five", None, 5, None),
+        ("gone", "Words", None, None),
+        ("second", "Words", None, None), ("second", "Words", 2, 0), ("second", "Words", 2, 2),
+        ("second", "Words", 3, 0), ("second", "Words", 3, 2), ("second", "Words", 4, 0), ("second", "Words", 4, 2),
+        ("second", "Words", 5, 0), ("second", "Words", 5, 2),
+    ]  # fmt: skip
 
 
 def test_conditions_and_keys_are_members_and_a_condition_that_is_null_is_not(con: duckdb.DuckDBPyConnection) -> None:

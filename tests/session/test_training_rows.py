@@ -92,6 +92,12 @@ def test_the_columns_are_key_features_lists_labels_gold_and_slices(db: wsdb.Sess
     assert read(db, "__s_short", slices=("short",)) == [False, False, True, True, False, False, False]
 
 
+def test_members_among_elements_are_the_places_in_their_row(db: wsdb.Session) -> None:
+    db.execute("CREATE SLICE peru ON things AS value.name = 'peru' OR value.kind = 'thing'")
+    places = read(db, "__s_peru", slices=("*",))
+    assert [one and sorted(one) for one in places] == [None, [1], None, None, [1, 2], [1], None]
+
+
 def test_labels_of_rows_are_those_of_train_and_gold_is_that_of_dev(db: wsdb.Session) -> None:
     labels = read(db, "__p_height")
     assert where(labels) == [True, True, False, False, False, False, False]

@@ -19,6 +19,8 @@ CREATE TASK spam ON mails KEY (id) TYPE BINARY ('ham', 'spam');
 CREATE LF win FOR TASK spam AS CASE WHEN body LIKE 'win%' THEN 'spam' ELSE 'ham' END;
 CREATE PAYLOAD words ON mails KEY (id) AS SEQUENCE (words);
 CREATE MODEL plain FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 1);
+CREATE SLICE tens ON mails KEY (id) AS id < 10;
+CREATE MODEL sliced FOR TASK spam FROM mails FEATURES (body) SLICES (tens) WITH (slice_mode = 'attention', epochs = 1);
 CREATE MODEL deep FOR TASK spam FROM mails FEATURES (body) PAYLOADS (words) WITH (epochs = 1);
 """
 WITHOUT = """
@@ -28,6 +30,8 @@ import wsdb
 with wsdb.connect(sys.argv[1]) as db:
     found = db.execute("SELECT predicted_spam, count(*) FROM predict('plain', mails) GROUP BY ALL ORDER BY ALL")
     print(found.fetchall())
+    print(db.execute("SELECT count(predicted_spam) FROM predict('sliced', mails)").fetchall())
+    print(db.execute("SELECT count(p_member) FROM slices('sliced', mails)").fetchall())
     print(db.execute("SELECT n, accuracy IS NULL FROM evaluate('plain', mails)").fetchall())
     for text in ("CREATE OR REPLACE MODEL plain FOR TASK spam FROM mails FEATURES (id)", "FROM predict('deep', mails)",
                  "FROM explain_predict('plain', mails)", "SHOW CODE FOR MODEL plain"):
@@ -44,14 +48,15 @@ def test_without_torch_plain_networks_predict_and_the_rest_says_what_to_install(
     with wsdb.connect(file) as db:
         db.execute(SET_UP)
     run = subprocess.run([sys.executable, "-c", WITHOUT, file], capture_output=True, text=True, check=True)
-    predicted, scored, trained, deep, explained, code, models = run.stdout.splitlines()
+    predicted, sliced, members, scored, trained, deep, explained, code, models = run.stdout.splitlines()
     assert predicted == "[('ham', 20), ('spam', 20)]"
+    assert sliced == members == "[(40,)]"
     assert scored == "[]"
     for said in (trained, deep, code):
         assert said.startswith("WS701 ")
         assert "pip install" in said
     assert explained == "True"
-    assert models == "[('model', 'deep', 1), ('model', 'plain', 1)]"
+    assert models == "[('model', 'deep', 1), ('model', 'plain', 1), ('model', 'sliced', 1)]"
 
 
 def test_checkpoints_need_a_folder_beside_the_database(tmp_path: Path) -> None:

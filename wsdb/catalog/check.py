@@ -14,6 +14,7 @@ from wsdb.core.errors import SpecError
 from wsdb.core.graph import TaskGraph, cycle, vectors
 from wsdb.core.lf import LabelingFunction, VoteTogether
 from wsdb.core.payload import Payload
+from wsdb.core.slice import elements_of
 from wsdb.core.span import Span
 from wsdb.core.specs import LabelModelSpec, ModelSpec
 from wsdb.core.sqltext import bare
@@ -219,11 +220,27 @@ def _check_constraint(spec: Constraint, snapshot: CatalogSnapshot, at: Statement
 
 
 def _check_model(spec: ModelSpec, snapshot: CatalogSnapshot, at: Statement) -> None:
-    """Raise WS348 where what a model reads besides its features is about another relation than its source."""
+    """Raise WS348 where what a model reads besides its features is about another relation than its source.
+
+    A slice may also be on a payload of the source; one of elements on a payload whose elements a task labels.
+    """
     if spec.source.startswith("("):
         return
     used: list[tuple[str, str, str]] = [("payload", name, snapshot.payload(name).relation) for name in spec.payloads]
-    used += [("slice", name, snapshot.slice(name).relation) for name in spec.slices if spec.slices != ("*",)]
+    groups = [snapshot.slice(name) for name in spec.slices if spec.slices != ("*",)]
+    payloads = [one for one in snapshot.payloads() if bare(one.relation) == bare(spec.source)]
+    labeled = {(snapshot.task(name).payload or "").lower() for name, _ in spec.tasks}
+    for group in groups:
+        of = elements_of(group, payloads)
+        if of is not None and of.name.lower() not in labeled:
+            raise SpecError(
+                "WS348",
+                f'slice "{group.name}" has elements of {of.name}, which no task of model "{spec.name}" labels',
+                span=at.at_name("slice", group.name),
+                hint=f"KEY ({', '.join(of.keys)}) makes it a slice of the rows with such an element",
+            )
+        if bare(group.relation) not in {bare(one.name) for one in payloads}:
+            used.append(("slice", group.name, group.relation))
     kind = "transformation function"
     used += [(kind, name, snapshot.transformation_function(name).relation) for name in spec.augment]
     for kind, name, relation in used:

@@ -12,7 +12,7 @@ from wsdb.core.errors import CatalogError, did_you_mean
 from wsdb.core.graph import TaskGraph
 from wsdb.core.lf import LabelingFunction
 from wsdb.core.payload import Payload, Primitive, element_task
-from wsdb.core.slice import Slice
+from wsdb.core.slice import Slice, elements_of
 from wsdb.core.source import Source
 from wsdb.core.span import Span
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
@@ -252,9 +252,17 @@ class CatalogSnapshot:
         ]
 
     def model_slices(self, spec: ModelSpec) -> list[Slice]:
-        """Return the slices of a model; ``*`` is all slices on its source, as they are now."""
+        """Return the slices of a model.
+
+        ``*`` is all slices on its source and the payloads of it, as they are now; of those of elements the ones whose
+        elements its tasks label.
+        """
         if spec.slices == ("*",):
-            return self.slices(spec.source)
+            payloads = [one for one in self.payloads() if bare(one.relation) == bare(spec.source)]
+            relations = {bare(spec.source), *(bare(one.name) for one in payloads)}
+            labeled = {(self.task(name).payload or "").lower() for name, _ in spec.tasks}
+            found = [(one, elements_of(one, payloads)) for one in self.slices() if bare(one.relation) in relations]
+            return [one for one, of in found if of is None or of.name.lower() in labeled]
         of = {group.name.lower(): group for group in self.slices()}
         return [of[name.lower()] for name in spec.slices]
 

@@ -101,9 +101,14 @@ def element_select(payload: Payload, columns: tuple[str, ...]) -> str:
 
 def element_task(task: Task, payload: Payload) -> Task:
     """Return a task on a payload as a task on the payload's view, whose keys number the elements."""
-    keys = payload.keys or task.keys
-    whole = payload.shape == "singleton" or POS in (key.lower() for key in keys)
-    return replace(task, relation=ident(payload.name), keys=keys if whole else (*keys, POS))
+    return replace(task, relation=ident(payload.name), keys=element_keys(payload, task.keys))
+
+
+def element_keys(payload: Payload, keys: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the key of a payload's view; `keys` are those of its rows where the payload has none."""
+    own = payload.keys or keys
+    whole = payload.shape == "singleton" or POS in (key.lower() for key in own)
+    return own if whole else (*own, POS)
 
 
 def primitives_of(lf: LabelingFunction, primitives: Sequence[Primitive]) -> tuple[Primitive, ...]:

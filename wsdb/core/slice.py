@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wsdb.core.sqltext import ident, idents
+from wsdb.core.payload import POS, Payload
+from wsdb.core.sqltext import bare, ident, idents
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A group of rows that models give capacity to and reports tell apart.
+    """A group of rows, or of elements of a payload, that models give capacity to and reports tell apart.
 
     Attributes
     ----------
     name : unique among slices, compared without case
-    relation : SQL text of the relation
+    relation : SQL text of the relation; that of a payload has a row for each element
     keys : columns that identify a row of the relation; empty where not said
     sql : a condition over a row, which has to be true of a member; or a SELECT of the keys of the members
     """
@@ -44,6 +46,14 @@ class Tag(Slice):
     def stored(self) -> str:
         """The name of the view in schema wsdb: a row of keys for each member."""
         return f"tag_{self.name}"
+
+
+def elements_of(group: Slice, payloads: Iterable[Payload]) -> Payload | None:
+    """Return the payload whose elements are the members: the group is on its view, by its keys and pos; else None."""
+    if POS not in (key.lower() for key in group.keys):
+        return None
+    lists = (one for one in payloads if one.shape != "singleton")
+    return next((one for one in lists if bare(one.name) == bare(group.relation)), None)
 
 
 def members_select(group: Slice, columns: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ from wsdb.core.task import Task
 from wsdb.engine.analyze import functions, reads
 from wsdb.engine.check import check_lf, check_task
 from wsdb.engine.compile import CONFIDENCE
-from wsdb.engine.inspect import Inspector
+from wsdb.engine.inspect import Inspector, rows_hash
 from wsdb.engine.isolate import isolate
 from wsdb.engine.match import Kernel, kernels_of
 from wsdb.engine.matrix import WideRun
@@ -176,7 +176,7 @@ class DuckDBEngine:
 
     def rows_hash(self, source: str, columns: Sequence[str]) -> str:
         """Return the hash of some columns of a relation."""
-        return Inspector(self.con, self.table).rows_hash(source, list(columns))
+        return rows_hash(self.con, source, columns)
 
     # --------------------------------------------------------------------------------------------- label matrix
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import duckdb
@@ -289,13 +289,14 @@ class Inspector:
             case _:
                 return known.of(columns, task.relation)
 
-    def rows_hash(self, source: str, columns: list[str]) -> str:
-        """Return the hash of some columns of a model's source, whatever the order of its rows."""
-        names = idents(columns)
-        row = self._con.execute(
-            f"SELECT count(*), bit_xor(hash({names})), sum(hash({names})::HUGEINT) FROM {source}"
-        ).fetchall()[0]
-        return digest(source, names, *row)
+
+def rows_hash(con: duckdb.DuckDBPyConnection, source: str, columns: Sequence[str]) -> str:
+    """Return the hash of some columns of a relation, whatever the order of its rows."""
+    names = idents(columns)
+    row = con.execute(f"SELECT count(*), bit_xor(hash({names})), sum(hash({names})::HUGEINT) FROM {source}").fetchall()[
+        0
+    ]
+    return digest(source, names, *row)
 
 
 def is_row(lf: LabelingFunction) -> bool:

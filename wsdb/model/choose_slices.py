@@ -1,20 +1,24 @@
 """Which slices get experts: those whose rows gain by them where they were not trained on.
 
 The network is trained without slices, and with all. On the rows that a task held out, or on gold rows of dev where the
-task has 100, the squared errors of its probabilities (Brier scores) are compared. A slice helps if its rows gain more
-than their standard error; where some slices do not, the network is trained once more with those that do. It stays if
-all its slices help and these rows gain in the mean, else the network without slices does, bit by bit. Weak labels serve
-as well as gold here: what experts memorize of single rows is not in the held-out ones.
+task has 100, the squared errors of its probabilities (Brier scores) are compared: of a task on elements the mean over
+those of a row that the slice has. A slice helps if its rows gain more than their standard error; where some slices do
+not, the network is trained once more with those that do. It stays if all its slices help and these rows gain in the
+mean, else the network without slices does, bit by bit. Weak labels serve as well as gold here: what experts memorize of
+single rows is not in the held-out ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from wsdb.model.judge import Judged
+from wsdb.model.members import Members
+from wsdb.model.spec import TaskTarget
 
 
 class Trained(Protocol):
@@ -28,11 +32,31 @@ class Trained(Protocol):
 T = TypeVar("T", bound=Trained)
 
 
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """How much less is lost with slices on the rows that were not trained on.
+
+    Attributes
+    ----------
+    whole : float64 (m,), one for each of these rows and task
+    inside : of each slice the same for its rows, over what it has of them
+    """
+
+    whole: np.ndarray
+    inside: Sequence[np.ndarray]
+
+    @property
+    def helps(self) -> np.ndarray:
+        """Whether the rows of each slice gain more than a standard error, bool (s,); fewer than two show nothing."""
+        return np.array(
+            [len(own) > 1 and own.mean() > own.std(ddof=1) / len(own) ** 0.5 for own in self.inside], dtype=bool
+        )
+
+
 def choose_slices(
     learn: Callable[[tuple[str, ...]], tuple[T, list[Judged]]],
     names: Sequence[str],
-    members: np.ndarray,
-    weights: Sequence[float],
+    gained: Callable[[Sequence[Judged], Sequence[Judged]], Gains],
 ) -> tuple[T, list[Judged], str | None]:
     """Return what is kept of the trainings, and a notice where a slice has no expert.
 
@@ -40,22 +64,23 @@ def choose_slices(
     ----------
     learn : trains with experts for the slices of the given names, in their order
     names : of the slices
-    members : bool (n, s), the rows of each
-    weights : of the tasks
+    gained : compares two trainings, the second with slices
     """
     plain = learn(())
-    if plain[0].interrupted or all(one.rows is None for one in plain[1]):
+    if plain[0].interrupted:
         return *plain, None
-    if not any(len(one.rows) for one in plain[1] if one.rows is not None):
+    if not any(len(one.rows) for one in plain[1]):
         return *plain, "slices have no experts: no held-out rows say whether they would help"
     kept, run = tuple(names), learn(tuple(names))
-    helps, better = compare(plain[1], run[1], members, weights)
+    found = gained(plain[1], run[1])
+    helps = found.helps
     if helps.any() and not helps.all() and not run[0].interrupted:
         kept = tuple(name for name, good in zip(names, helps, strict=True) if good)
         run = learn(kept)
-        helps, better = compare(plain[1], run[1], members[:, helps], weights)
+        found = gained(plain[1], run[1])
+        helps = np.array([good for name, good in zip(names, found.helps, strict=True) if name in kept], dtype=bool)
     cut = run[0].interrupted
-    if cut or not helps.all() or not better:
+    if cut or not helps.all() or not found.whole.mean() > 0:
         kept, run = (), plain
     left = [name for name in names if name not in kept]
     if not left:
@@ -66,25 +91,38 @@ def choose_slices(
     return *run, f"no experts for slices {shown}: {why}"
 
 
-def compare(
-    plain: Sequence[Judged], sliced: Sequence[Judged], members: np.ndarray, weights: Sequence[float]
-) -> tuple[np.ndarray, bool]:
-    """Return whether each slice helps, bool (s,), and whether the network with slices is better over all rows."""
-    rows, gained = gains(plain, sliced, weights)
-    return useful(rows, gained, members), bool(gained.mean() > 0)
+def gains(
+    tasks: Sequence[TaskTarget],
+    members: Members,
+    names: Sequence[str],
+    plain: Sequence[Judged],
+    sliced: Sequence[Judged],
+) -> Gains:
+    """Compare a training without slices with one with slices.
+
+    Parameters
+    ----------
+    members : of all slices, in all rows
+    names : of the slices, in the order of the answer
+    """
+    whole: list[np.ndarray] = []
+    inside: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for task, before, after in zip(tasks, plain, sliced, strict=True):
+        own = before.losses
+        gained = task.weight * (own.values - after.losses.values)
+        whole.append(row_means(gained, own.known, own.indptr))
+        selected = members.take(before.rows).items(task, own.indptr)
+        for at, name in enumerate(members.names(task)):
+            inside[name].append(row_means(gained, own.known & selected[:, at], own.indptr))
+    empty = np.empty(0)
+    return Gains(np.concatenate(whole), [np.concatenate([empty, *inside[name]]) for name in names])
 
 
-def gains(plain: Sequence[Judged], sliced: Sequence[Judged], weights: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that tasks are judged on, int64 (m,), and how much less is lost on each with slices, (m,)."""
-    rows, found = [], []
-    for before, after, weight in zip(plain, sliced, weights, strict=True):
-        if before.rows is not None:
-            rows.append(before.rows)
-            found.append(weight * (before.losses - after.losses))
-    return np.concatenate(rows), np.concatenate(found)
-
-
-def useful(rows: np.ndarray, gained: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Return whether the rows of each slice gain more than a standard error, bool (s,); fewer than two show nothing."""
-    inside = [gained[own] for own in members[rows].T]
-    return np.array([len(own) > 1 and own.mean() > own.std(ddof=1) / len(own) ** 0.5 for own in inside], dtype=bool)
+def row_means(values: np.ndarray, chosen: np.ndarray, indptr: np.ndarray | None) -> np.ndarray:
+    """Return the mean of the chosen values of each row that has any, float64 (m,)."""
+    if indptr is None:
+        return values[chosen]
+    counts, totals = (
+        np.diff(np.concatenate([np.zeros(1), np.cumsum(one)])[indptr]) for one in (chosen, np.where(chosen, values, 0))
+    )
+    return totals[counts > 0] / counts[counts > 0]

@@ -99,6 +99,11 @@ def element_head(plan: PayloadPlan, width: int, n_labels: int) -> ElementHead:
     )
 
 
+def state_head(width: int, n_labels: int) -> ElementHead:
+    """Return a head of states alone, which begins at 0."""
+    return ElementHead(None, None, Affine(torch.zeros(n_labels, width)))
+
+
 def select_head(width: int, context: int, generator: torch.Generator) -> SelectHead:
     """Return a head that begins with equal scores."""
     return SelectHead(affine(width + context, width, generator, gain=2.0), Affine(torch.zeros(1, width)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from wsdb.model.calibrate import (
     log_softmax,
 )
 from wsdb.model.early_stop import diverged
+from wsdb.model.forward import probabilities
 from wsdb.model.reader import Rows
 from wsdb.model.rows import TaskRows, count, repeat
 from wsdb.model.spec import TaskTarget, TrainSpec
@@ -29,6 +30,25 @@ _CERTAIN = 1e-6
 _COVERED = 0.75  # share of labeled rows from which the labels speak for the other rows
 _SAMPLE, _LOGITS, _LEAST = 1 << 15, 1 << 24, 1 << 14
 """Rows whose decisions are compared with the class balance: so many, or fewer that have so many logits, or so few."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowLosses:
+    """The loss of each thing that a task labels in h rows: sum_y (p_y - label_y)^2.
+
+    No row can outweigh the others, as by its log loss. Of a bitvector it is twice the mean over the known labels, as if
+    each were a task with two; a select task has one for each row, the sum over its elements.
+
+    Attributes
+    ----------
+    values : float64 (h,), or (E,) of a task on elements
+    known : bool, the same shape: whether there is a label
+    indptr : int64 (h + 1,), the elements of each row; None where values are those of rows
+    """
+
+    values: np.ndarray
+    known: np.ndarray
+    indptr: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +63,8 @@ class Judged:
         an ordinal task k - 1 cuts of the expected label; None for the likeliest label, and 0.5 of a bitvector
     dev : scores against the gold labels of dev rows; empty without any
     weak : the same against the likeliest held-out labels of the label model; empty without any
-    rows : int64 (h,), the rows that the temperature was found on; None of a task with more than one label a row
-    losses : float64 (h,), sum_y (p_y - label_y)^2 of each; no row can outweigh the others, as by its log loss
+    rows : int64 (h,), the rows that the temperature was found on
+    losses : what was lost on them
     """
 
     temperature: float
@@ -52,8 +72,8 @@ class Judged:
     threshold: float | list[float] | None
     dev: dict[str, float]
     weak: dict[str, float]
-    rows: np.ndarray | None = None
-    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+    rows: np.ndarray
+    losses: RowLosses
 
 
 def judge(
@@ -105,13 +125,9 @@ def judge(
             dev_scores(task, part.logits / temperature + offsets, part.known, threshold) if part.n else {}
             for part in (by_gold, by_weak)
         )
-        judged = Judged(temperature, offsets, threshold, dev, own)
-        if chosen.known.indptr is None and task.kind != "bitvector":
-            at = read[gold.rows if chosen is by_gold else held_out[t][read]]
-            shares = np.exp(log_softmax(chosen.logits / temperature + offsets))
-            losses = ((shares - chosen.known.probabilities) ** 2).sum(axis=1)
-            judged = replace(judged, rows=at, losses=losses)
-        found.append(judged)
+        at = read[gold.rows if chosen is by_gold else held_out[t][read]]
+        losses = row_losses(task.kind, chosen.logits, temperature, offsets, chosen.known)
+        found.append(Judged(temperature, offsets, threshold, dev, own, at, losses))
     return found
 
 
@@ -127,6 +143,20 @@ class _Part:
     def of(cls, logits: np.ndarray, known: TaskRows, chosen: np.ndarray) -> _Part:
         """Take the rows where bool (r,) `chosen` is true, of logits float64 (E, k) of r rows."""
         return cls(int(chosen.sum()), logits[repeat(chosen, known.indptr)], known.take(np.flatnonzero(chosen)))
+
+
+def row_losses(kind: str, logits: np.ndarray, temperature: float, offsets: np.ndarray, known: TaskRows) -> RowLosses:
+    """Return the losses of a task, given its logits, float64 (E, k)."""
+    shares = probabilities(kind, logits, temperature, offsets, known.indptr)
+    squares = (shares - known.probabilities) ** 2  # [E, k]
+    if kind == "bitvector":
+        each = np.where(known.labeled, squares, 0).sum(axis=1) / np.maximum(known.labeled.sum(axis=1), 1)
+        return RowLosses(2 * each, known.known, known.indptr)
+    if kind != "select":
+        return RowLosses(squares.sum(axis=1), known.known, known.indptr)
+    assert known.indptr is not None
+    totals = np.concatenate([np.zeros(1), np.cumsum(squares[:, 1])])
+    return RowLosses(np.diff(totals[known.indptr]), known.rows)
 
 
 def offsets_of(task: TaskTarget, logits: np.ndarray, labels: TaskRows, share: float | str) -> np.ndarray:

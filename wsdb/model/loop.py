@@ -15,12 +15,14 @@ from wsdb.model.calibrate import calibrated_loss, cases
 from wsdb.model.checkpoint import Checkpoint
 from wsdb.model.early_stop import BestWeights
 from wsdb.model.losses import side_by_side, task_losses
+from wsdb.model.members import Members
 from wsdb.model.network import Network, drop, inputs_of, network_logits
 from wsdb.model.optimize import Optimizers, TaskBalance
 from wsdb.model.parallel import World
 from wsdb.model.resolve import Steps, resolve_patience
 from wsdb.model.rows import TaskRows, repeat
-from wsdb.model.slices import Outputs, expert_loss, membership_loss
+from wsdb.model.slice_losses import expert_loss, expert_losses, item_weights, membership_loss
+from wsdb.model.slices import Outputs
 from wsdb.model.spec import TaskTarget, TrainSpec
 from wsdb.model.store import Store
 from wsdb.model.targets import LabelStack, TrainingLabels
@@ -39,7 +41,7 @@ class Loop:
     tasks : of the network
     stacks : what they are trained on, with weight 0 for what a task is not trained on
     labels : what is known of the rows, held-out ones too
-    members : bool (n, s), whether each slice of the network has the row
+    members : which rows and elements the slices of the network have
     train_rows : rows to visit
     valid_rows : rows that some task holds out, by key
     held_out : per task, bool (v,), which of them it holds out; none where there are too few
@@ -63,7 +65,7 @@ class Loop:
     tasks: Sequence[TaskTarget]
     stacks: Sequence[LabelStack]
     labels: Sequence[TaskRows]
-    members: np.ndarray
+    members: Members
     train_rows: np.ndarray
     valid_rows: np.ndarray
     held_out: Sequence[np.ndarray]
@@ -115,8 +117,12 @@ class Loop:
         own = list(self.balance.parameters()) if learned else []
         self.parameters = [one for one in (*self.network.parameters(), *own) if one.requires_grad]
         if self.network.slices is not None:
-            shares = torch.from_numpy(self.members[self.train_rows].mean(axis=0)).float()
-            self.network.slices.expect(shares, len(self.train_rows))
+            parts = self.members.take(self.train_rows).parts
+            shares = {
+                at: torch.from_numpy(part.inside.sum(axis=0) / max(len(part.inside), 1)).float()
+                for at, part in parts.items()
+            }
+            self.network.slices.expect(shares, {at: len(part.inside) for at, part in parts.items()})
         self.order = np.empty(0, np.int64)
         self.forget()
 
@@ -213,16 +219,28 @@ class Loop:
 
     def slice_loss(self, outputs: Outputs, rows: np.ndarray, step: np.ndarray) -> torch.Tensor:
         """Return the loss of membership and of the experts; of several processes, this one's part."""
-        inside = torch.from_numpy(self.members[rows].astype(np.float32)).to(self.device)  # [b, s]
-        total = membership_loss(outputs.members.float(), inside) * (len(rows) / len(step))
+        own, every = self.members.take(rows), self.members.take(step)
+        n_slices = sum(len(part.names) for part in own.parts.values())
+        losses = []
+        for place, part in own.parts.items():
+            share = len(part.names) / n_slices * len(part.inside) / max(len(every.parts[place].inside), 1)
+            losses.append(share * membership_loss(outputs.members[place].float(), self.tensor(part.inside)))
         for task, target, alone in zip(self.tasks, self.targets, outputs.alone, strict=True):
             if alone is None:
                 continue
-            own = target.take(rows)
-            mass = target.take(step).weights @ self.members[step].astype(np.float32)  # [s]
-            labels, weights, masses = (torch.from_numpy(one).to(self.device) for one in (own.labels, own.weights, mass))
-            total = total + task.weight * expert_loss(alone.float(), labels, weights, inside, masses)
-        return total
+            mine, all_of_step = target.take(rows), target.take(step)
+            inside = every.items(task, all_of_step.indptr).astype(np.float32)  # [i, s]
+            masses = item_weights(task.kind, all_of_step) @ inside  # [s]
+            labels, weights = self.tensor(mine.labels), self.tensor(mine.weights)
+            segments = None if mine.segments is None else torch.from_numpy(mine.segments).to(self.device)
+            found = expert_losses(task.kind, alone.float(), labels, weights, segments, len(rows))  # [i, s]
+            inside = own.items(task, mine.indptr)
+            losses.append(task.weight * expert_loss(found, self.tensor(inside), self.tensor(masses)))
+        return torch.stack(losses).sum()
+
+    def tensor(self, array: np.ndarray) -> torch.Tensor:
+        """Copy numbers or booleans to the device, as float32."""
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
 
     def shared_loss(self, losses: torch.Tensor) -> torch.Tensor:
         """Return the total of this process's parts; the log variances of the tasks count once, not once per process."""

@@ -61,8 +61,8 @@ def scores_of(network: Network, batch: EncodedBatch) -> Sequence[np.ndarray]:
         return network_logits(network, batch, torch.device("cpu"))
 
 
-def members_of(network: Network, batch: EncodedBatch) -> np.ndarray:
-    """Return the probability that each slice has each row, float64 (n, s); for a network with slices."""
+def members_of(network: Network, batch: EncodedBatch) -> dict[str, np.ndarray]:
+    """Return P(in the slice) of rows, or elements, float64 (n, s), by payload, '' of rows; of a network with slices."""
     with _ONE_AT_A_TIME, one_thread():
         return member_probabilities(network, batch, torch.device("cpu"))
 

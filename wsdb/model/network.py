@@ -19,18 +19,28 @@ import numpy as np
 from wsdb.model.arrays import EncodedBatch
 from wsdb.model.backend import torch
 from wsdb.model.forward import ROWS
-from wsdb.model.heads import ElementHead, RowHead, SelectHead, columns_of, element_head, row_head, select_head
+from wsdb.model.heads import (
+    ElementHead,
+    RowHead,
+    SelectHead,
+    columns_of,
+    element_head,
+    row_head,
+    select_head,
+    state_head,
+)
 from wsdb.model.inputs import Inputs, drop, inputs_of
 from wsdb.model.layers import Affine, Named, affine, bag
 from wsdb.model.payload_arrays import PREFIX
 from wsdb.model.payloads import Payloads
-from wsdb.model.plan import HeadGroup, NetworkPlan
-from wsdb.model.slices import Outputs, Slices
+from wsdb.model.plan import HeadGroup, HeadPlan, NetworkPlan
+from wsdb.model.slices import BUCKETS, Marks, Outputs, Slices, logit_width
 
 __all__ = ["Inputs", "Network", "build_network", "drop", "inputs_of", "network_logits"]
 
 nn = torch.nn
 _ELEMENTS = 1 << 16  # elements of a payload in the network at a time
+_SLICES = 16
 
 
 class Torso(nn.Module):
@@ -73,13 +83,14 @@ class Network(nn.Module):
         """Return the logits of every task, float32 [b, k], or [E, k] where the task labels elements."""
         hidden, states = self.hidden(inputs)
         found = self.bases(inputs, hidden, states)
-        return found if self.slices is None else self.sliced(self.slices, found, inputs, hidden, states).logits
+        return found if self.slices is None else self.slices(found, inputs, hidden, states).logits
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """Return the logits with those of membership and of the experts alone; for a network with slices."""
         assert self.slices is not None
         hidden, states = self.hidden(inputs)
-        return self.sliced(self.slices, self.bases(inputs, hidden, states), inputs, hidden, states)
+        found: Outputs = self.slices(self.bases(inputs, hidden, states), inputs, hidden, states)
+        return found
 
     def hidden(self, inputs: Inputs) -> tuple[torch.Tensor | None, Mapping[str, torch.Tensor]]:
         """Return the torso's units, float32 [b, h] or None, and the states of payloads."""
@@ -95,22 +106,6 @@ class Network(nn.Module):
             logits = head_logits(head, group, inputs, hidden, states)  # [b, K] or [E, K]
             found |= zip(group.tasks, logits.split(group.sizes, dim=1), strict=True)
         return [found[t] for t in range(len(found))]
-
-    def sliced(
-        self,
-        slices: Slices,
-        bases: Sequence[torch.Tensor],
-        inputs: Inputs,
-        hidden: torch.Tensor | None,
-        states: Mapping[str, torch.Tensor],
-    ) -> Outputs:
-        """Correct the logits of the heads by slice; membership reads what the first of these tasks reads."""
-        folded = slices.fold(inputs)
-        vectors = {int(t): states.get(self.plan.heads[int(t)].payload, hidden) for t in slices.experts}
-        members = slices.members(folded, next(iter(vectors.values())))  # [b, s]
-        found = {t: slices(t, bases[t], members, folded, vector) for t, vector in vectors.items()}
-        logits = [found[t].logits if t in found else base for t, base in enumerate(bases)]
-        return Outputs(logits, members, [found[t].alone if t in found else None for t in range(len(bases))])
 
     def views(self, inputs: Inputs) -> list[list[torch.Tensor]]:
         """Return the logits of every task by view, float32 [b, k]; for a network of linear heads alone."""
@@ -185,18 +180,30 @@ def build_network(
 
 def build_slices(plan: NetworkPlan, payloads: Payloads | None) -> Slices | None:
     """Return the slices of a plan, None without any or without a task that they correct."""
-    sizes = {
-        t: (head.n_labels, plan.hidden if payloads is None else payloads.sizes[head.payload])
-        for t, head in enumerate(plan.heads)
-        if plan.sliced(head)
-    }
-    if not plan.slices or not sizes:
+    elements = {one.name: one for one in plan.payloads if one.shape != "singleton"}
+    corrected = {t: head for t, head in enumerate(plan.heads) if plan.correcting(head)}
+    if not corrected:
         return None
 
-    def new_map(n_text: int, vector: int, out: int) -> nn.Module:
-        return row_head(n_text, plan.n_category, plan.n_dense + vector, out)
+    def of_rows(payload: str, out: int) -> nn.Module:
+        vector = plan.hidden if payloads is None else payloads.sizes[payload]
+        return row_head(min(plan.n_text, BUCKETS), plan.n_category, plan.n_dense + vector, out)
 
-    return Slices(plan.slices, sizes, plan.n_text, new_map)
+    def indicator(place: str, n_slices: int) -> nn.Module:
+        if place in elements:
+            return element_head(elements[place], plan.width, n_slices)
+        row = of_rows(plan.row_vector, n_slices)
+        return Marks(row, {one: element_head(at, 0, n_slices) for one, at in elements.items()}) if elements else row
+
+    def expert(head: HeadPlan) -> nn.Module:
+        out = len(plan.correcting(head)) * logit_width(head)
+        return of_rows(head.payload, out) if head.payload not in elements else state_head(plan.width, out)
+
+    return Slices(
+        plan,
+        {place: indicator(place, len(names)) for place, names in plan.members().items()},
+        {t: expert(head) for t, head in corrected.items()},
+    )
 
 
 def build_head(plan: NetworkPlan, group: HeadGroup, payloads: Payloads | None, generator: torch.Generator) -> nn.Module:
@@ -224,8 +231,12 @@ def build_torso(plan: NetworkPlan, generator: torch.Generator) -> Torso:
     )
 
 
-def row_chunks(batch: EncodedBatch) -> Iterator[np.ndarray]:
-    """Divide the rows into stretches of at most 4,096 rows and some 65,536 elements; none gives one of no rows."""
+def row_chunks(batch: EncodedBatch, n_slices: int = 0) -> Iterator[np.ndarray]:
+    """Divide the rows into stretches of at most 4,096 rows and some 65,536 elements; none gives one of no rows.
+
+    Elements are as many fewer as there are more than 16 slices: each has logits of its own for every element.
+    """
+    wide = max(1, n_slices / _SLICES)
     weight = np.zeros(len(batch), np.int64)
     for name, ragged in batch.ragged.items():
         if name.startswith(PREFIX):
@@ -234,7 +245,7 @@ def row_chunks(batch: EncodedBatch) -> Iterator[np.ndarray]:
     start = 0
     while start < len(batch):
         before = ends[start - 1] if start else 0
-        stop = int(np.searchsorted(ends, before + _ELEMENTS, side="right"))
+        stop = int(np.searchsorted(ends, before + _ELEMENTS / wide, side="right"))
         stop = min(max(stop, start + 1), start + ROWS, len(batch))
         yield np.arange(start, stop)
         start = stop
@@ -246,17 +257,17 @@ def network_logits(network: Network, batch: EncodedBatch, device: torch.device) 
     """Return the logits of every task, float64 (n, k) or (E, k), computed a stretch of rows at a time."""
     parts = []
     with torch.inference_mode():
-        for rows in row_chunks(batch):
+        for rows in row_chunks(batch, len(network.plan.slices)):
             scores = network(inputs_of(batch.take(rows), device))
             parts.append([score.float().cpu().numpy().astype(np.float64) for score in scores])
     return [np.concatenate(scores) for scores in zip(*parts, strict=True)]
 
 
-def member_probabilities(network: Network, batch: EncodedBatch, device: torch.device) -> np.ndarray:
-    """Return the probability that each slice has each row, float64 (n, s); for a network with slices."""
-    parts = []
+def member_probabilities(network: Network, batch: EncodedBatch, device: torch.device) -> dict[str, np.ndarray]:
+    """Return P(in the slice) of rows, or elements, float64 (n, s), by payload, '' of rows; of a network with slices."""
+    parts: dict[str, list[np.ndarray]] = {place: [] for place in network.plan.members()}
     with torch.inference_mode():
-        for rows in row_chunks(batch):
-            members = network.outputs(inputs_of(batch.take(rows), device)).members
-            parts.append(torch.sigmoid(members.float()).cpu().numpy().astype(np.float64))
-    return np.concatenate(parts)
+        for rows in row_chunks(batch, len(network.plan.slices)):
+            for place, members in network.outputs(inputs_of(batch.take(rows), device)).members.items():
+                parts[place].append(torch.sigmoid(members.float()).cpu().numpy().astype(np.float64))
+    return {place: np.concatenate(found) for place, found in parts.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from wsdb.core.errors import SpecError
 from wsdb.model.encode import Encoder
 from wsdb.model.payload_arrays import PayloadEncoders
-from wsdb.model.spec import PayloadInput, TaskTarget
+from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget
 
 ENCODERS = ("bow", "mlp", "cnn", "lstm", "transformer")
 COMBINES = ("attention", "mean", "max")
@@ -64,6 +64,20 @@ class HeadPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SlicePlan:
+    """One slice.
+
+    Attributes
+    ----------
+    name : of the slice
+    payload : whose elements it groups; `ROW` where it groups rows, and with a row all its elements
+    """
+
+    name: str
+    payload: str = ROW
+
+
+@dataclass(frozen=True, slots=True)
 class HeadGroup:
     """Tasks whose heads are one module, side by side: those of one payload; a select task stands alone.
 
@@ -97,7 +111,7 @@ class NetworkPlan:
     combine : one of `COMBINES`, how the elements of a payload become one vector
     payloads : sources before those that read them; empty for a network over rows alone
     heads : in the order of the tasks
-    slices : names of the slices that have experts
+    slices : those that have experts
     """
 
     n_text: int
@@ -110,7 +124,7 @@ class NetworkPlan:
     encoder: str = "bow"
     layers: int = 1
     combine: str = "attention"
-    slices: tuple[str, ...] = ()
+    slices: tuple[SlicePlan, ...] = ()
 
     @property
     def deep(self) -> bool:
@@ -133,17 +147,28 @@ class NetworkPlan:
             for key, ((payload, _), own) in zip(keys, owners.items(), strict=True)
         )
 
-    def sliced(self, head: HeadPlan) -> bool:
-        """Whether slices correct the logits of a task: one that gives a row one label."""
-        rows = {ROW} | {one.name for one in self.payloads if one.shape == "singleton"}
-        return head.payload in rows and head.kind not in ("bitvector", "select")
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the slices by whose they are: of `ROW`, and of each payload whose elements they group."""
+        places = dict.fromkeys(one.payload for one in self.slices)
+        return {place: tuple(one.name for one in self.slices if one.payload == place) for place in sorted(places)}
+
+    def correcting(self, head: HeadPlan) -> tuple[str, ...]:
+        """Return the names of the slices that correct a task: those of rows, then those of the elements it labels."""
+        found = self.members()
+        own = found.get(head.payload, ()) if head.payload != ROW else ()
+        return (*found.get(ROW, ()), *own)
+
+    @property
+    def row_vector(self) -> str:
+        """The singleton payload whose vector says which slices have a row: the first one, else the row."""
+        return next((one.name for one in self.payloads if one.shape == "singleton"), ROW)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return the plan as plain values."""
         return dataclasses.asdict(self) | {
             "heads": [dataclasses.asdict(head) for head in self.heads],
             "payloads": [dataclasses.asdict(one) | {"reads": list(one.reads)} for one in self.payloads],
-            "slices": list(self.slices),
+            "slices": [dataclasses.asdict(one) for one in self.slices],
         }
 
     @classmethod
@@ -151,7 +176,8 @@ class NetworkPlan:
         """Build from what `to_manifest` gave."""
         heads = tuple(HeadPlan(**head) for head in facts["heads"])
         payloads = tuple(PayloadPlan(**{**one, "reads": tuple(one["reads"])}) for one in facts["payloads"])
-        return cls(**{**facts, "heads": heads, "payloads": payloads, "slices": tuple(facts["slices"])})
+        slices = tuple(SlicePlan(**one) for one in facts["slices"])
+        return cls(**{**facts, "heads": heads, "payloads": payloads, "slices": slices})
 
 
 def plan_network(
@@ -165,12 +191,13 @@ def plan_network(
     layers: int = 1,
     combine: str = "attention",
     width: int = 64,
-    slices: Sequence[str] = (),
+    slices: Sequence[SliceInput] = (),
 ) -> NetworkPlan:
     """Put the fitted inputs, the payloads and the tasks together.
 
     A task without a payload is one of the row, which reads every sequence and set of the model. A select task sees,
-    with each element, the vector of the first singleton payload, or of the row where there is none.
+    with each element, the vector of the first singleton payload, or of the row where there is none; so do slices of
+    rows.
 
     Raises
     ------
@@ -197,7 +224,9 @@ def plan_network(
             raise SpecError("WS307", f"task {task.name} labels payload {task.payload}, which the model does not have")
         context = (singletons[0] if singletons else ROW) if task.kind == "select" else None
         heads.append(HeadPlan(task.name, task.kind, len(task.labels), task.payload or ROW, context))
-    if plans and any(ROW in (head.payload, head.context) for head in heads):
+    planned = tuple(SlicePlan(one.name, one.payload or ROW) for one in slices)
+    alone = not singletons and any(one.payload == ROW for one in planned)
+    if plans and (alone or any(ROW in (head.payload, head.context) for head in heads)):
         plans.append(PayloadPlan(ROW, "singleton", tuple(plan.name for plan in plans if plan.shape != "singleton")))
     return NetworkPlan(
         n_text=encoder.n_text,
@@ -210,7 +239,7 @@ def plan_network(
         encoder=encoder_name,
         layers=layers,
         combine=combine,
-        slices=tuple(slices),
+        slices=planned,
     )
 
 

@@ -12,10 +12,13 @@ import pyarrow as pa
 
 from wsdb.model.arrays import EncodedBatch
 from wsdb.model.encode import Encoder, Hashing
-from wsdb.model.forward import Weights, logits, probabilities
+from wsdb.model.forward import Weights, logits, members, probabilities
 from wsdb.model.payload_arrays import PREFIX, PayloadEncoders
 from wsdb.model.plan import NetworkPlan
 from wsdb.model.weights import read_weights
+
+Logits = Callable[[EncodedBatch], Sequence[np.ndarray]]
+Members = Callable[[EncodedBatch], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Predictor:
     encoder : features with their statistics
     payload_encoders : sequence and set payloads with theirs
     scores : from encoded rows to the logits of every task, float64 (E, k)
-    members : from encoded rows to the probability that each slice has them, float64 (n, s); None without slices
+    members : from encoded rows to P(in the slice) of rows or elements, see `slice_members`; None without slices
     plan : of the network
     tasks : names, in the order of the heads
     labels : the k class names of every task
@@ -52,8 +55,8 @@ class Predictor:
 
     encoder: Encoder
     payload_encoders: PayloadEncoders
-    scores: Callable[[EncodedBatch], Sequence[np.ndarray]]
-    members: Callable[[EncodedBatch], np.ndarray] | None
+    scores: Logits
+    members: Members | None
     plan: NetworkPlan
     tasks: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
@@ -67,14 +70,13 @@ class Predictor:
         Raises
         ------
         ModelError  WS508 if manifest and weights do not fit together or are of another format.
-        EnvironmentError_  WS701 if the network has payloads or slices and torch is not installed.
+        EnvironmentError_  WS701 if the network has payloads and torch is not installed.
         """
         arrays, parameters = read_weights(manifest, weights)
         hashing = Hashing(**{**manifest["hashing"], "char_ngrams": tuple(manifest["hashing"]["char_ngrams"])})
         plan = NetworkPlan.restore(manifest["network"])
         tasks = manifest["tasks"]
-        deep = plan.payloads or plan.slices
-        scores, members = _torch_scores(plan, parameters) if deep else (_numpy_scores(plan, parameters), None)
+        scores, members = (_torch_scores if plan.payloads else _numpy_scores)(plan, parameters)
         return cls(
             encoder=Encoder.restore(manifest["features"], arrays, hashing),
             payload_encoders=PayloadEncoders.restore(manifest["payloads"], arrays),
@@ -93,13 +95,28 @@ class Predictor:
         return tuple(head.kind for head in self.plan.heads)
 
     @property
-    def slices(self) -> tuple[str, ...]:
-        """Names of the slices whose members the network knows."""
-        return () if self.members is None else self.plan.slices
+    def slices(self) -> dict[str, tuple[str, ...]]:
+        """Names of the slices whose members the network knows, by payload whose elements they have, '' of rows."""
+        return {} if self.members is None else self.plan.members()
 
-    def slice_members(self, batch: pa.RecordBatch | pa.StructArray) -> np.ndarray:
-        """Return the probability that each of `slices` has each row, float64 (n, s); errors as of `predict`."""
-        return np.zeros((len(batch), 0)) if self.members is None else self.members(self.encode(batch))
+    def elements(self, batch: pa.RecordBatch | pa.StructArray) -> dict[str, np.ndarray]:
+        """Return where the elements of each row are, int64 (n + 1,), by payload of lists; errors as `predict`."""
+        found = self.payload_encoders.apply(batch)
+        return {name.removeprefix(PREFIX): one.indptr for name, one in found.items() if name.startswith(PREFIX)}
+
+    def slice_members(self, batch: pa.RecordBatch | pa.StructArray) -> dict[str, Scores]:
+        """Return the probability that each of `slices` has each row or element, (n, s) or (E, s); errors as `predict`.
+
+        They are independent of each other: rows do not sum to 1.
+        """
+        if self.members is None:
+            return {}
+        encoded = self.encode(batch)
+        found = {}
+        for place, inside in self.members(encoded).items():
+            elements = encoded.ragged.get(PREFIX + place)
+            found[place] = Scores(inside, None if elements is None else elements.indptr)
+        return found
 
     def encode(self, batch: pa.RecordBatch | pa.StructArray) -> EncodedBatch:
         """Return the rows as the network reads them; errors as of `predict`."""
@@ -127,16 +144,12 @@ class Predictor:
         return found
 
 
-def _numpy_scores(
-    plan: NetworkPlan, parameters: Mapping[str, np.ndarray]
-) -> Callable[[EncodedBatch], Sequence[np.ndarray]]:
+def _numpy_scores(plan: NetworkPlan, parameters: Mapping[str, np.ndarray]) -> tuple[Logits, Members | None]:
     weights = Weights.of(parameters, plan)
-    return lambda batch: logits(weights, batch)
+    return partial(logits, weights), partial(members, weights) if plan.slices else None
 
 
-def _torch_scores(
-    plan: NetworkPlan, parameters: Mapping[str, np.ndarray]
-) -> tuple[Callable[[EncodedBatch], Sequence[np.ndarray]], Callable[[EncodedBatch], np.ndarray] | None]:
+def _torch_scores(plan: NetworkPlan, parameters: Mapping[str, np.ndarray]) -> tuple[Logits, Members | None]:
     from wsdb.model.module import members_of, network_of_weights, scores_of
 
     network = network_of_weights(plan, parameters)

@@ -15,11 +15,11 @@ from wsdb.core.errors import ModelError
 from wsdb.model.arrays import EncodedBatch
 from wsdb.model.encode import Encoder, Hashing
 from wsdb.model.features import chosen_kinds
+from wsdb.model.members import MemberReader, Members, booleans
 from wsdb.model.payload_arrays import Embedding, PayloadEncoders, PayloadFitting
 from wsdb.model.rows import (
     AUGMENTED,
     KEY,
-    SLICE_PREFIX,
     SOURCE,
     WEIGHT,
     LabelReader,
@@ -27,7 +27,7 @@ from wsdb.model.rows import (
     hash_key,
     require_labels,
 )
-from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
+from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget, TrainSpec
 from wsdb.model.store import Store, StoreWriter, pieces, spilled_batches, spilled_texts
 
 
@@ -40,7 +40,7 @@ class Rows:
     keys : uint64 (n,), hashes of the keys
     labels, gold : per task; gold is that of dev rows
     weights : float64 (n,), or None where every row counts 1
-    members : bool (n, s), whether each slice has the row
+    members : which rows and elements the slices have
     made : int64 (n,); 0 for a row of the relation, 1 for one made by transformation functions, 2 … for one of
         sources[made - 2]
     sources : names of the sources there are, sorted
@@ -53,7 +53,7 @@ class Rows:
     labels: list[TaskRows]
     gold: list[TaskRows]
     weights: np.ndarray | None
-    members: np.ndarray
+    members: Members
     made: np.ndarray
     sources: tuple[str, ...]
     encoder: Encoder
@@ -70,14 +70,14 @@ class Wanted:
     ----------
     features : (column, DuckDB type) of every input of the row
     tasks, payloads : of the model
-    slices : names
+    slices : their members come in the columns ``__s_<slice>``
     embeddings : by name, those that payloads use
     """
 
     features: Sequence[tuple[str, str]]
     tasks: Sequence[TaskTarget]
     payloads: Sequence[PayloadInput] = ()
-    slices: Sequence[str] = ()
+    slices: Sequence[SliceInput] = ()
     embeddings: Mapping[str, Embedding] | None = None
 
     def payload_of(self, task: TaskTarget) -> PayloadInput | None:
@@ -100,7 +100,7 @@ class _RowReader:
         self.labels = [LabelReader(task, payload) for task, payload in pairs]
         self.gold = [LabelReader(task, payload, gold=True) for task, payload in pairs]
         self.keys: list[np.ndarray] = []
-        self.members: list[np.ndarray] = []
+        self.members = MemberReader(wanted.slices, wanted.payloads)
         self.weights: list[np.ndarray] = []
         self.made_by: list[np.ndarray] = []
         self.codes: dict[str, int] = {}  # of sources, from 2, in the order in which they came
@@ -115,15 +115,14 @@ class _RowReader:
         self.keys.append(hash_key(batch.column(KEY)))
         for reader in (*self.labels, *self.gold):
             reader.see(batch)
-        own = [_booleans(batch, SLICE_PREFIX + name, needed=True) for name in self.wanted.slices]
-        self.members.append(np.stack(own, axis=1) if own else np.zeros((len(batch), 0), bool))
+        self.members.see(batch)
         self.weights.append(_weights(batch))
         made = np.zeros(len(batch), np.int64)
         if SOURCE in names:
             values = batch.column(SOURCE).to_pylist()
             codes = {name: self.codes.setdefault(name, len(self.codes) + 2) for name in set(values) - {None}}
             made = np.array([codes.get(value, 0) for value in values], np.int64)
-        made[_booleans(batch, AUGMENTED, needed=False)] = 1
+        made[booleans(batch, AUGMENTED, needed=False)] = 1
         self.made_by.append(made)
 
     def made(self) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -188,7 +187,7 @@ def read_rows(
         labels=labels,
         gold=[one.finish() for one in reader.gold],
         weights=None if (weights == 1).all() else weights,
-        members=np.concatenate(reader.members),
+        members=reader.members.finish(),
         made=made,
         sources=sources,
         encoder=encoder,
@@ -196,18 +195,6 @@ def read_rows(
         store=store,
         notices=notices + notes,
     )
-
-
-def _booleans(batch: pa.RecordBatch, name: str, *, needed: bool) -> np.ndarray:
-    """Return a BOOLEAN column as bool (n,), NULL as false; WS509 if it is missing and needed, or of another type."""
-    if name not in batch.schema.names:
-        if needed:
-            raise ModelError("WS509", f"the training rows have no column {name}")
-        return np.zeros(len(batch), bool)
-    column = batch.column(name)
-    if not pa.types.is_boolean(column.type):
-        raise ModelError("WS509", f"column {name} must hold booleans; it is {column.type}")
-    return np.asarray(pc.fill_null(column, False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _weights(batch: pa.RecordBatch) -> np.ndarray:

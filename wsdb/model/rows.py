@@ -70,8 +70,15 @@ def any_of(elements: np.ndarray, indptr: np.ndarray) -> np.ndarray:
 
 
 def repeat(rows: np.ndarray, indptr: np.ndarray | None) -> np.ndarray:
-    """Return the value of its row for every element, shape (E,)."""
-    return rows if indptr is None else np.repeat(rows, np.diff(indptr))
+    """Return the values of its row for every element, shape (E, …)."""
+    return rows if indptr is None else np.repeat(rows, np.diff(indptr), axis=0)
+
+
+def list_lengths(lists: pa.Array) -> np.ndarray:
+    """Return the number of elements of each list, int64 (n,); NULL has none."""
+    if pa.types.is_null(lists.type):
+        return np.zeros(len(lists), np.int64)
+    return np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
 
 
 # ── keys ──────────────────────────────────────────────────────────────────────────────────────────
@@ -156,15 +163,13 @@ class LabelReader:
         """Return the labels of the elements of rows that have any, and the elements of every row, int64 (n,)."""
         assert self.payload is not None
         lists = batch.column(self.payload.columns[0][0])
-        lengths = np.zeros(len(lists), np.int64)
-        if not pt.is_null(lists.type):
-            lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
+        lengths = list_lengths(lists)
         self._present = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
         if pt.is_null(column.type):
             return column.slice(0, 0), lengths
         if not _is_list(column.type):
             raise self._wrong(f"lists, one label for each element; it is {column.type}")
-        given = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
+        given = list_lengths(column)
         keys = batch.column(KEY) if KEY in batch.schema.names else None
         check_labels(self.task, lengths, given, self._present, keys)
         return column.drop_null().flatten(), lengths

@@ -1,37 +1,45 @@
 """Slices: rows that matter on their own get a predictor of their own, and the network learns where to use it.
 
-A slice s of a task adds two maps to the task's logits, which are its *base*:
+A slice has rows, and with a row all its elements; or it has elements of a payload. It corrects every task on what it
+has. A slice s of a task adds two maps to the task's logits, which are its *base*:
 
-- an indicator, q_s = P(the row is in the slice), learned from the rows that the slicing function selects. Membership
-  is predicted for every row, and is never an input;
-- an expert, whose residual r_s corrects the base: base + r_s is the prediction of slice s alone. It is a map of the
-  inputs and of the row's vector, and of the base itself: r_s = W_s x + M_s (base - mean of base). M_s, k x k numbers,
-  is soon learned, and is all it takes where a slice doubts the base, moves it, or means the opposite.
+- an indicator, q_s = P(the row or element is in the slice), learned from what the slicing function selects. Membership
+  is predicted for every row and element, and is never an input;
+- an expert, whose residual r_s corrects the base: base + r_s is the prediction of slice s alone. It is a map of what
+  the head reads, the row's inputs and vector or the element's state, and of the base itself: r_s = W_s x + M_s base.
+  M_s, k x k numbers, is soon learned, and is all it takes where a slice doubts the base, moves it, or means the
+  opposite. Where labels exclude each other M_s reads base - mean of base. A select task has k = 1, the score of an
+  element.
 
-The task still has one prediction. Where a row is in no slice it is the base; where slices overlap, the residuals are
-averaged by an attention over experts, by membership and by confidence:
+The task still has one prediction. What is in no slice has the base; where slices overlap, the residuals are averaged by
+an attention over experts, by membership and by confidence:
 
     logits = base + gate * sum_s a_s r_s,    gate = max_s q_s,    a_s = q_s c_s / sum_u q_u c_u,
     c_s = max_y softmax(base + r_s)_y
 
-With one slice this is base + q r. The weights a sum to 1, so that a slice that is declared twice, or 500 slices that
-hold the same row, do not add their corrections up. The loss of a task is
+of a bitvector c_s is the mean over labels of the larger of p and 1 - p, of a select task the share of the likeliest
+element. There the softmax is over the elements of a row, of which a slice of elements has some: q_s r_s corrects these.
 
-    CE(logits, all rows) + 0.5 BCE(q, slicing function) + 0.5 mean_s CE(base + r_s, member rows of s)
+With one slice this is base + q r. The weights a sum to 1, so that a slice that is declared twice, or 500 slices that
+hold the same row, do not add their corrections up. The loss of a task is, with `wsdb.model.slice_losses`,
+
+    L(logits, all) + 0.5 BCE(q, slicing function) + 0.5 mean_s L(base + r_s, members of s)
 
 Source: Chen, Wu, Ratner, Wang and Ré, Slice-based learning, NeurIPS 2019 (indicators, experts, attention), and Ré et
 al., Overton, 2019, section 2.2 (one prediction per task; membership that generalises to new rows).
 
-Notation for shapes: b rows, s slices, k labels of a task.
+Notation for shapes: b rows, E elements of a payload, n either, s slices, k labels of a task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wsdb.model.backend import torch
-from wsdb.model.inputs import Inputs
+from wsdb.model.inputs import Elements, Inputs
+from wsdb.model.layers import Named, counts, largest, row_log_softmax, sums
+from wsdb.model.plan import ROW, HeadPlan, NetworkPlan, module_keys
 
 nn = torch.nn
 
@@ -41,65 +49,53 @@ BUCKETS = 1 << 14
 """Most rows of a table of text in a map of slices."""
 MARKS = 3_200
 """Members from which membership is learned in plain steps."""
-SHARE = 0.5
-"""Weight of the losses of membership and of experts beside the task's."""
-
-
-class Sliced(NamedTuple):
-    """What the slices make of the logits of one task."""
-
-    logits: torch.Tensor  # [b, k] the prediction
-    alone: torch.Tensor  # [b, s, k] base + r_s, the prediction of each slice; the base gets no gradient from it
 
 
 class Outputs(NamedTuple):
     """What a network says of b rows while it is trained with slices."""
 
-    logits: list[torch.Tensor]  # of every task, float32 [b, k], or [E, k] where the task labels elements
-    members: torch.Tensor  # [b, s] logits of membership
-    alone: list[torch.Tensor | None]  # of every task, float32 [b, s, k]; None where slices do not change it
+    logits: list[torch.Tensor]  # of every task, float32 [n, k]
+    members: dict[str, torch.Tensor]  # logits of membership [n, s], by payload, '' of rows
+    alone: list[torch.Tensor | None]  # of every task, float32 [n, s, k], base + r_s: the base gets no gradient from it;
+    # of a select task [E, s, 1]; None where no slice corrects the task
 
 
-class Slices(nn.Module):
-    """Indicators of all slices, and for each task on rows an expert per slice.
+class Marks(nn.Module):
+    """A map of a row's inputs and vector, and of the values and letters of its elements: the sum over sqrt(number).
 
-    Text enters through tables of at most `BUCKETS` rows: n-grams share them, so that 500 slices fit into memory.
-
-    Parameters
-    ----------
-    names : of the slices
-    sizes : (k, size of the vector that its head reads) by position of the task; only tasks that slices correct
-    n_text : text slots of the inputs
-    new_map : makes a map (inputs, vector) -> [b, out] from the numbers of text slots, of the vector's units and of
-        outputs; 0 before training
+    A vector of pooled states hardly shows a single token; beside it the elements are read as a text's words are.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        sizes: Mapping[int, tuple[int, int]],
-        n_text: int,
-        new_map: Callable[[int, int, int], nn.Module],
-    ) -> None:
+    def __init__(self, row: nn.Module, elements: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        self.names = tuple(names)
-        self.buckets = min(n_text, BUCKETS)
-        first = next(iter(sizes.values()))
-        self.indicators = new_map(self.buckets, first[1], len(names))
-        self.experts = nn.ModuleDict(
-            {str(t): new_map(self.buckets, vector, len(names) * k) for t, (k, vector) in sizes.items()}
-        )
-        self.turns = nn.ParameterDict(
-            {str(t): nn.Parameter(torch.zeros(len(names), k, k)) for t, (k, _) in sizes.items()}
-        )  # M of each expert, [s, k, k]
+        self.row = row
+        self.places = tuple(elements)
+        self.elements = nn.ModuleList(elements.values())
+
+    def forward(self, inputs: Inputs, vector: torch.Tensor | None) -> torch.Tensor:
+        """Return float32 [b, s]."""
+        found = self.row(inputs, vector)
+        for place, head in zip(self.places, self.elements, strict=True):
+            own = inputs.payloads[place]
+            values = head(own, own.dense.new_empty(len(own.rows), 0))  # [E, s]
+            number = counts(own.rows, inputs.n).clamp_min(1)
+            found = found + sums(values, own.rows, inputs.n) / number.sqrt()[:, None]
+        return found
+
+
+class Indicator(nn.Module):
+    """Which slices have a row, or an element of one payload."""
+
+    def __init__(self, of: nn.Module, n_slices: int) -> None:
+        super().__init__()
+        self.map = of
         self.prior: torch.Tensor
         self.scale: torch.Tensor
-        self.register_buffer("prior", torch.zeros(len(names)))  # [s] log odds of membership where nothing is known
+        self.register_buffer("prior", torch.zeros(n_slices))  # [s] log odds of membership where nothing is known
+        self.register_buffer("scale", torch.ones(n_slices))  # [s] by which what is known counts
 
-        self.register_buffer("scale", torch.ones(len(names)))  # [s] by which what is known counts
-
-    def expect(self, shares: torch.Tensor, rows: int) -> None:
-        """Begin at the shares of `rows` rows that the slices have, float32 [s].
+    def expect(self, shares: torch.Tensor, n: int) -> None:
+        """Begin at the shares of n rows or elements that the slices have, float32 [s].
 
         Else a rare slice unlearns its marks first. A step of Adagrad is as long for a mark that 50 rows show as for one
         that 5,000 do, so that after some epochs what was learned of membership grows with the root of the number of
@@ -109,60 +105,160 @@ class Slices(nn.Module):
         """
         shares = shares.clamp(1e-4, 1 - 1e-4)
         self.prior.copy_(torch.log(shares / (1 - shares)))
-        self.scale.copy_((MARKS / (shares * max(rows, 1))).sqrt().clamp(1, 8))
+        self.scale.copy_((MARKS / (shares * max(n, 1))).sqrt().clamp(1, 8))
+
+    def forward(self, inputs: Inputs | Elements, vector: torch.Tensor | None) -> torch.Tensor:
+        """Return the logits of membership, [n, s], from what a head reads."""
+        return self.prior + self.scale * self.map(inputs, vector)
+
+
+class Expert(nn.Module):
+    """The residuals of s slices for one task."""
+
+    def __init__(self, of: nn.Module, n_slices: int, n_labels: int) -> None:
+        super().__init__()
+        self.map = of
+        self.turn = nn.Parameter(torch.zeros(n_slices, n_labels, n_labels))  # M of each slice
+
+    def forward(self, base: torch.Tensor, inputs: Inputs | Elements, vector: torch.Tensor | None) -> torch.Tensor:
+        """Return r_s, [n, s, k], from the base [n, k] as M reads it and from what a head reads."""
+        residuals = self.map(inputs, vector).view(len(base), *self.turn.shape[:2])
+        return residuals + torch.einsum("bk,sjk->bsj", base, self.turn)
+
+
+class Slices(nn.Module):
+    """Indicators of all slices, and an expert for each task that some of them correct.
+
+    Text enters through tables of at most `BUCKETS` rows: n-grams share them, so that 500 slices fit into memory.
+
+    Parameters
+    ----------
+    indicators : by payload, '' of rows; maps (inputs, vector) or (elements, states) -> [n, s], 0 before training
+    experts : by position of the task; maps -> [n, s * k]
+    """
+
+    def __init__(
+        self, plan: NetworkPlan, indicators: Mapping[str, nn.Module], experts: Mapping[int, nn.Module]
+    ) -> None:
+        super().__init__()
+        self.plan = plan
+        self.buckets = min(plan.n_text, BUCKETS)
+        self.places = plan.members()  # names of slices by payload
+        keys = module_keys(list(self.places))
+        self.indicators = Named(
+            {
+                key: Indicator(indicators[at], len(names))
+                for key, (at, names) in zip(keys, self.places.items(), strict=True)
+            }
+        )
+        self.experts = Named(
+            {
+                str(t): Expert(one, len(plan.correcting(plan.heads[t])), logit_width(plan.heads[t]))
+                for t, one in experts.items()
+            }
+        )
+
+    def expect(self, shares: Mapping[str, torch.Tensor], numbers: Mapping[str, int]) -> None:
+        """Begin at the shares that the slices have of the rows, or elements, by payload; see `Indicator.expect`."""
+        for place, indicator in zip(self.places, self.indicators.values(), strict=True):
+            assert isinstance(indicator, Indicator)
+            indicator.expect(shares[place], numbers[place])
+
+    def forward(
+        self,
+        bases: Sequence[torch.Tensor],
+        inputs: Inputs,
+        hidden: torch.Tensor | None,
+        states: Mapping[str, torch.Tensor],
+    ) -> Outputs:
+        """Correct the logits of the heads, given what they read."""
+        folded = self.fold(inputs)
+        members = {}
+        for place, indicator in zip(self.places, self.indicators.values(), strict=True):
+            elements = inputs.payloads.get(place)
+            vector = states.get(self.plan.row_vector if elements is None else place, hidden)
+            members[place] = indicator(folded if elements is None else elements, vector)
+        logits = list(bases)
+        alone: list[torch.Tensor | None] = [None] * len(bases)
+        for name, expert in self.experts.items():
+            t = int(name)
+            logits[t], alone[t] = self.corrected(self.plan.heads[t], expert, bases[t], members, folded, hidden, states)
+        return Outputs(logits, members, alone)
+
+    def corrected(
+        self,
+        head: HeadPlan,
+        expert: nn.Module,
+        logits: torch.Tensor,
+        members: Mapping[str, torch.Tensor],
+        inputs: Inputs,
+        hidden: torch.Tensor | None,
+        states: Mapping[str, torch.Tensor],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the corrected logits of a task, [n, k], and those of each slice alone, [n, s, k]; inputs folded."""
+        elements = inputs.payloads.get(head.payload)
+        base = logits[:, -logit_width(head) :]  # [n, k]
+        known = base.detach()
+        read = known if head.kind in ("bitvector", "select") else known - known.mean(dim=1, keepdim=True)
+        residuals = expert(read, inputs if elements is None else elements, states.get(head.payload, hidden))
+        inside = inside_of(head, members, elements).detach()  # [n, s]
+        own = residuals  # [n, s, k]
+        if head.kind == "select" and head.payload in members:
+            n_rows = inside.shape[1] - members[head.payload].shape[1]  # slices of rows come first
+            own = torch.cat([own[:, :n_rows], inside[:, n_rows:, None] * own[:, n_rows:]], dim=1)
+        alone = known.unsqueeze(1) + own
+        found = base + corrections(head.kind, residuals, alone.detach(), inside, elements, inputs.n)
+        return (torch.cat([torch.zeros_like(found), found], dim=1) if head.kind == "select" else found), alone
 
     def fold(self, inputs: Inputs) -> Inputs:
         """Return the inputs with text slots as the tables here have them."""
         return inputs._replace(slots=inputs.slots % self.buckets) if self.buckets else inputs
 
-    def members(self, inputs: Inputs, vector: torch.Tensor | None) -> torch.Tensor:
-        """Return the logits of membership, [b, s]; inputs folded, vector as for a head."""
-        return self.prior + self.scale * self.indicators(inputs, vector)
 
-    def forward(
-        self, task: int, base: torch.Tensor, members: torch.Tensor, inputs: Inputs, vector: torch.Tensor | None
-    ) -> Sliced:
-        """Correct the logits `base` [b, k] of a task, given the logits of membership [b, s].
-
-        Membership gets no gradient from the task, so that p_member stays what the slicing function says.
-        """
-        residuals = self.experts[str(task)](inputs, vector).view(len(base), len(self.names), base.shape[1])  # [b, s, k]
-        centered = base.detach() - base.detach().mean(dim=1, keepdim=True)  # [b, k]
-        residuals = residuals + torch.einsum("bk,sjk->bsj", centered, self.turns[str(task)])
-        alone = base.detach().unsqueeze(1) + residuals  # [b, s, k]
-        inside = torch.sigmoid(members.detach())  # [b, s]
-        confidence = torch.softmax(alone.detach(), dim=2).amax(dim=2)  # [b, s]
-        attention = inside * confidence  # [b, s]
-        attention = attention / attention.sum(dim=1, keepdim=True).clamp_min(1e-12)
-        weights = inside.amax(dim=1, keepdim=True) * attention  # [b, s]
-        return Sliced(base + (weights.unsqueeze(2) * residuals).sum(dim=1), alone)
+def logit_width(head: HeadPlan) -> int:
+    """Return k: the numbers by which a task's answer is corrected; of a select task the score of an element."""
+    return 1 if head.kind == "select" else head.n_labels
 
 
-def membership_loss(members: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Return half the cross-entropy of membership, a scalar: the mean over rows and slices.
+def inside_of(head: HeadPlan, members: Mapping[str, torch.Tensor], elements: Elements | None) -> torch.Tensor:
+    """Return P(in the slice) of what a task labels, [n, s]: slices of rows, then those of its elements."""
+    parts = []
+    if ROW in members:
+        parts.append(members[ROW] if elements is None else members[ROW][elements.rows])
+    if head.payload != ROW and head.payload in members:
+        parts.append(members[head.payload])
+    return torch.sigmoid(torch.cat(parts, dim=1).float())
 
-    Parameters
-    ----------
-    members : float32 [b, s], logits
-    inside : float32 [b, s], 1 where the slicing function selects the row
-    """
-    return SHARE * nn.functional.binary_cross_entropy_with_logits(members, inside)
 
-
-def expert_loss(
-    alone: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, inside: torch.Tensor, mass: torch.Tensor
+def corrections(
+    kind: str,
+    residuals: torch.Tensor,
+    alone: torch.Tensor,
+    inside: torch.Tensor,
+    elements: Elements | None,
+    n_rows: int,
 ) -> torch.Tensor:
-    """Return half the loss of the experts of one task on the rows of their slices, a scalar.
+    """Return gate * sum_s a_s r_s, [n, k].
 
-    The mean over slices of each slice's mean over its rows; a slice without a row counts 0.
+    Membership gets no gradient from the task, so that p_member stays what the slicing function says.
 
     Parameters
     ----------
-    alone : float32 [b, s, k]
-    targets : float32 [b, k], the task's labels
-    weights : float32 [b], the task's weights of rows; 0 masks a row out
-    inside : float32 [b, s]
-    mass : float32 [s], sum of the weights of each slice's rows; of the whole step where these are a part of it
+    residuals, alone : [n, s, k]
+    inside : [n, s]
     """
-    entropy = -(targets.unsqueeze(1) * torch.log_softmax(alone, dim=2)).sum(dim=2)  # [b, s]
-    return SHARE * ((weights.unsqueeze(1) * inside * entropy).sum(dim=0) / mass.clamp_min(1e-12)).mean()
+    attention = inside * confidence(kind, alone.float(), elements, n_rows)  # [n, s]
+    attention = attention / attention.sum(dim=1, keepdim=True).clamp_min(1e-12)
+    weights = inside.amax(dim=1, keepdim=True) * attention  # [n, s]
+    return (weights.unsqueeze(2) * residuals).sum(dim=1)
+
+
+def confidence(kind: str, alone: torch.Tensor, elements: Elements | None, n_rows: int) -> torch.Tensor:
+    """Return c_s, [n, s], of the predictions of each slice [n, s, k]."""
+    if kind == "bitvector":
+        return torch.sigmoid(alone.abs()).mean(dim=2)
+    if kind != "select":
+        return torch.softmax(alone, dim=2).amax(dim=2)
+    assert elements is not None
+    shares = row_log_softmax(alone[:, :, 0], elements.rows, n_rows).exp()  # [E, s]
+    return largest(shares, elements.rows, n_rows)[elements.rows]

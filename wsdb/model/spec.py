@@ -100,6 +100,20 @@ class PayloadInput:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceInput:
+    """One slice, as `train` reads it.
+
+    Attributes
+    ----------
+    name : of the slice; its members come in the column ``__s_<name>``
+    payload : the sequence or set whose elements it groups; None where it groups rows
+    """
+
+    name: str
+    payload: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """One option of CREATE MODEL … WITH (…).
 
@@ -283,7 +297,7 @@ class TrainSpec:
     slice_mode: str = _option(
         "auto",
         "how slices are learned: experts and attention over them, more weight for their rows, or not at all; auto is "
-        "attention, where a column is text or a vector only for slices whose held-out rows gain by it",
+        "attention, over text, vectors, sequences and sets only for slices whose held-out rows gain by it",
         choices=("auto", "attention", "weight", "none"),
     )
     dropout: float = _option(0.0, "share of inputs hidden at random while training", low=0, high=0.9)

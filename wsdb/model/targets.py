@@ -45,6 +45,11 @@ class TrainingLabels:
         return TrainingLabels(self.labels[at], self.weights[at], indptr)
 
     @property
+    def segments(self) -> np.ndarray | None:
+        """The row of each element, int64 (E,); None for singleton tasks."""
+        return segments_of(self.indptr)
+
+    @property
     def rows(self) -> np.ndarray:
         """Whether the task is trained on each row, bool (n,)."""
         used = np.asarray(self.weights.any(axis=1)) if self.weights.ndim == 2 else self.weights > 0
@@ -86,7 +91,7 @@ class LabelStack:
     @property
     def segments(self) -> np.ndarray | None:
         """The row of each element, int64 (E,); None for singleton tasks."""
-        return None if self.indptr is None else np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        return segments_of(self.indptr)
 
     @property
     def rows(self) -> np.ndarray:
@@ -115,6 +120,11 @@ class LabelStack:
         filled = np.flatnonzero(np.diff(self.indptr))
         weights = np.maximum.reduceat(self.weights, self.indptr[filled]) if len(filled) else np.empty((0, 1))
         return weights.sum(axis=0, dtype=np.float64)
+
+
+def segments_of(indptr: np.ndarray | None) -> np.ndarray | None:
+    """Return the row of each element, int64 (E,); None for None."""
+    return None if indptr is None else np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
 
 
 def stack_labels(tasks: Sequence[TaskTarget], targets: Sequence[TrainingLabels]) -> list[LabelStack]:
@@ -148,13 +158,13 @@ def _side_by_side(labels: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def training_labels(
-    task: TaskTarget, rows: TaskRows, spec: TrainSpec, sharpen: float, row_weights: np.ndarray | None = None
+    task: TaskTarget, rows: TaskRows, spec: TrainSpec, sharpen: float, factors: np.ndarray | None = None
 ) -> TrainingLabels:
     """Sharpen and weigh the labels of one task, as the options of `spec` say.
 
     Parameters
     ----------
-    row_weights : float64 (n,), by which the weights of each row are multiplied; None for 1
+    factors : float64 (E,), by which the weights are multiplied; None for 1
     """
     labels = sharpened(task.kind, rows, sharpen, hard=spec.loss == "hard")
     weights = rows.labeled.astype(np.float64)
@@ -162,9 +172,8 @@ def training_labels(
         weights = _balanced(task.kind, labels, rows)
     if spec.uncovered == "prior" and task.kind != "select":
         labels, weights = _with_prior(task, labels, weights, rows)
-    if row_weights is not None:
-        own = repeat(row_weights, rows.indptr)
-        weights = weights * (own[:, None] if weights.ndim == 2 else own)
+    if factors is not None:
+        weights = weights * (factors[:, None] if weights.ndim == 2 else factors)
     return TrainingLabels(labels.astype(np.float32), weights.astype(np.float32), rows.indptr)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
@@ -20,7 +21,7 @@ import pyarrow as pa
 from wsdb.core.errors import ModelError, SpecError
 from wsdb.model.backend import choose_device, one_thread, torch, use_bf16
 from wsdb.model.checkpoint import Checkpoint, fingerprint
-from wsdb.model.choose_slices import choose_slices
+from wsdb.model.choose_slices import choose_slices, gains
 from wsdb.model.early_stop import diverged
 from wsdb.model.encode import Hashing
 from wsdb.model.judge import Judged, judge
@@ -39,11 +40,11 @@ from wsdb.model.resolve import (
     resolve_steps,
     resolve_views,
 )
-from wsdb.model.rows import count, one_sided
+from wsdb.model.rows import TaskRows, count, one_sided, repeat
 from wsdb.model.search import Report
 from wsdb.model.search_run import SearchRun, score_of
 from wsdb.model.slices import UPWEIGHT
-from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
+from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget, TrainSpec
 from wsdb.model.targets import LabelStack, TrainingLabels, held_out_rows, stack_labels, training_labels
 from wsdb.model.trained import Trained
 from wsdb.model.weights import FORMAT, digest, pack
@@ -59,7 +60,7 @@ def train(
     progress: Callable[[dict[str, Any]], None] | None = None,
     *,
     payloads: Sequence[PayloadInput] = (),
-    slices: Sequence[str] = (),
+    slices: Sequence[SliceInput] = (),
     embeddings: Mapping[str, Embedding] | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
@@ -140,19 +141,26 @@ class Run:
 
     def train(self, rows: Rows) -> tuple[Trained, list[Judged]]:
         """Train on the rows, which any run with the same options of encoding has read."""
-        mode = resolve_slice_mode(self.spec, rows.encoder)
+        mode = self.slice_mode(rows)
         if mode != "compare" or not self.wanted.slices:
             return self.learn(rows, self.wanted.slices if mode == "attention" else ())
-        weights = [task.weight for task in self.tasks]
+        names = [one.name for one in self.wanted.slices]
         trained, judged, note = choose_slices(
-            lambda names: self.learn(rows, names), self.wanted.slices, rows.members, weights
+            lambda kept: self.learn(rows, [one for one in self.wanted.slices if one.name in kept]),
+            names,
+            partial(gains, self.tasks, rows.members, names),
         )
         notices = trained.notices if note is None else [*trained.notices, note]
         manifest = trained.manifest | {"notices": notices}
         seconds = time.perf_counter() - self.began
         return dataclasses.replace(trained, notices=notices, manifest=manifest, seconds=seconds), judged
 
-    def learn(self, rows: Rows, experts: Sequence[str]) -> tuple[Trained, list[Judged]]:
+    def slice_mode(self, rows: Rows) -> str:
+        """Return how slices are learned."""
+        elements = any(one.shape != "singleton" for one in self.wanted.payloads)
+        return resolve_slice_mode(self.spec, rows.encoder, elements=elements)
+
+    def learn(self, rows: Rows, experts: Sequence[SliceInput]) -> tuple[Trained, list[Judged]]:
         """Train one network, with experts for some of the slices."""
         order = np.argsort(rows.keys, kind="stable")  # [n]; from here on rows are visited in this order
         targets, held_out, notices = self.targets(rows)
@@ -174,21 +182,28 @@ class Run:
 
     def targets(self, rows: Rows) -> tuple[list[TrainingLabels], list[np.ndarray], list[str]]:
         """Return what each task is trained on, the rows that it holds out, bool (n,) each, and notices."""
-        weights = rows.weights
-        if self.spec.slice_mode == "weight" and self.wanted.slices:
-            weights = np.where(rows.members.any(axis=1), UPWEIGHT, 1.0) * (1.0 if weights is None else weights)
         notices = [*rows.notices]
         notices += [note for task, one in zip(self.tasks, rows.labels, strict=True) for note in one_sided(task, one)]
         held_out, notes = held_out_rows(self.tasks, rows.labels, rows.keys, self.spec, rows.made)
         targets = []
         for task, labels, gold, out in zip(self.tasks, rows.labels, rows.gold, held_out, strict=True):
             sharpen = resolve_sharpen(self.spec, rows.encoder, len(task.labels))
-            found = training_labels(task, labels, self.spec, sharpen, weights)
+            found = training_labels(task, labels, self.spec, sharpen, self.factors(rows, task, labels))
             hidden = np.isin(rows.keys, rows.keys[out]) if (rows.made == 1).any() else out
             targets.append(found.without(hidden | gold.rows))  # rows of dev are not even taught the prior
         return targets, held_out, notices + notes
 
-    def network(self, rows: Rows, generator: torch.Generator, experts: Sequence[str]) -> tuple[NetworkPlan, Network]:
+    def factors(self, rows: Rows, task: TaskTarget, labels: TaskRows) -> np.ndarray | None:
+        """Return by what the weights of a task's labels are multiplied, float64 (E,); None for 1."""
+        found = None if rows.weights is None else repeat(rows.weights, labels.indptr)
+        if self.spec.slice_mode != "weight" or not rows.members.correcting(task):
+            return found
+        heavy = np.where(rows.members.any_of(task, labels.indptr), UPWEIGHT, 1.0)
+        return heavy if found is None else heavy * found
+
+    def network(
+        self, rows: Rows, generator: torch.Generator, experts: Sequence[SliceInput]
+    ) -> tuple[NetworkPlan, Network]:
         """Plan and build the network."""
         encoder_name = resolve_encoder(self.spec.encoder, self.wanted.payloads)
         plan = plan_network(
@@ -217,16 +232,16 @@ class Run:
         """Set the training loop up."""
         train_rows = order[np.any([stack.rows for stack in stacks], axis=0)[order]]
         valid_rows = order[np.any(held_out, axis=0)[order]]
-        compared = resolve_slice_mode(self.spec, rows.encoder) == "compare"
+        compared = self.slice_mode(rows) == "compare"
         again = compared and bool(network.plan.slices)  # a search has seen the epochs of the first network
-        views = resolve_views(rows.encoder, network.plan, network.plan.slices)
+        views = resolve_views(rows.encoder, network.plan)
         return Loop(
             network=network,
             store=rows.store,
             tasks=self.tasks,
             stacks=stacks,
             labels=rows.labels,
-            members=rows.members[:, [self.wanted.slices.index(name) for name in network.plan.slices]],
+            members=rows.members.only([one.name for one in network.plan.slices]),
             train_rows=train_rows,
             valid_rows=valid_rows,
             held_out=[out[valid_rows] for out in held_out],
@@ -240,7 +255,7 @@ class Run:
             world=self.world,
             began=self.began,
             progress=self.progress,
-            checkpoint=self.kept(rows, order, stacks, network.plan.slices),
+            checkpoint=self.kept(rows, order, stacks, [one.name for one in network.plan.slices]),
             watch=None if self.watch is None or again else self.watcher(rows, order, held_out, self.watch),
         )
 
@@ -272,15 +287,15 @@ class Run:
             "features": rows.encoder.to_manifest(),
             "payloads": rows.payloads.to_manifest(),
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
-            "slices": list(self.wanted.slices),
+            "slices": [dataclasses.asdict(one) for one in self.wanted.slices],
             "experts": list(experts),
             "torch": str(torch.__version__),
         }
-        arrays = [rows.keys[order], rows.members[order], *rows.encoder.tensors().values()]
+        arrays = [rows.keys[order], *rows.members.take(order).arrays(), *rows.encoder.tensors().values()]
         for stack in stacks:
             found = stack.take(order)
             arrays += [found.labels, found.weights]
-        several = self.wanted.slices and resolve_slice_mode(self.spec, rows.encoder) == "compare"
+        several = self.wanted.slices and self.slice_mode(rows) == "compare"
         folder = self.checkpoint / f"{len(experts)}-experts" if several else self.checkpoint
         return Checkpoint(folder, fingerprint(facts, arrays))
 
@@ -315,7 +330,7 @@ class Run:
             "features": rows.encoder.to_manifest(),
             "payloads": rows.payloads.to_manifest(),
             "network": plan.to_manifest(),
-            "slices": list(self.wanted.slices),
+            "slices": [one.name for one in self.wanted.slices],
             "tasks": [
                 {
                     "name": task.name,

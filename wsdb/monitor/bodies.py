@@ -24,13 +24,17 @@ MEMBERS = ("slice", "tag", "source")
 """What rows can be members of."""
 
 
-def within(alias: str = "") -> str:
-    """SQL condition that a row is in the slice and the tag asked for, where one is."""
-    return " AND ".join(
-        f"(@{kind}@ IS NULL OR {alias}__row IN (SELECT __row FROM @segments@({literal(kind)}, @at@) "
-        f"WHERE lower(segment) = lower(@{kind}@)))"
-        for kind in ("slice", "tag")
-    )
+def within() -> str:
+    """SQL condition that a scored thing is in the slice and the tag asked for, where one is."""
+    parts = []
+    for kind in ("slice", "tag"):
+        own = f"FROM @segments@({literal(kind)}, @at@) WHERE lower(segment) = lower(@{kind}@)"
+        element = "{'r': __row, 'at': payload, 'pos': pos}"
+        parts.append(
+            f"(@{kind}@ IS NULL OR __row IN (SELECT __row {own} AND payload IS NULL) OR "
+            f"{element} IN (SELECT {element} {own} AND payload IS NOT NULL))"
+        )
+    return " AND ".join(parts)
 
 
 HOLE = re.compile(r"@(\w+)@")
@@ -78,7 +82,7 @@ def _macro(kind: str, argument: str = "model") -> Callable[[str], str]:
 def _segmented(home: str) -> str:
     """SQL of the SELECT of the scored things with their segments, as `by` asks for.
 
-    place is 0 for all rows, 1 for a segment and 2 for the rows in none.
+    place is 0 for all rows, 1 for a segment and 2 for what is in none.
     """
     by, kinds = f"lower(CAST({BY} AS VARCHAR))", ", ".join(literal(kind) for kind in MEMBERS)
     every = "SELECT *, 0 AS place, 'all' AS segment FROM base"
@@ -86,8 +90,10 @@ def _segmented(home: str) -> str:
     opens = f"{literal('WITH m AS MATERIALIZED (FROM ')} || {MACROS['segments'](home)}"
     kind = f"{literal(OPEN)} || {by} || {literal(CLOSE)} || {MACROS['at'](home)} || ')'"
     rest = literal(
-        f") {every} UNION ALL SELECT b.*, 1, m.segment FROM base AS b JOIN m USING (__row) UNION ALL "
-        "SELECT b.*, 2, '(none)' FROM base AS b ANTI JOIN m USING (__row)"
+        f"), e AS (FROM m WHERE payload IS NOT NULL), w AS (FROM m WHERE payload IS NULL) {every} UNION ALL "
+        "SELECT b.*, 1, w.segment FROM base AS b JOIN w USING (__row) UNION ALL "
+        "SELECT b.*, 1, e.segment FROM base AS b JOIN e USING (__row, payload, pos) UNION ALL "
+        "SELECT b.*, 2, '(none)' FROM base AS b ANTI JOIN w USING (__row) ANTI JOIN e USING (__row, payload, pos)"
     )
     column = literal(
         "SELECT b.*, 1 AS place, coalesce(c.segment, '(none)') AS segment FROM base AS b JOIN "
@@ -101,12 +107,12 @@ def _segmented(home: str) -> str:
 
 
 def _groups(home: str) -> str:
-    """SQL of the SELECT of the names of the slices, tags or sources that `by` asks for; none for anything else."""
+    """SQL of the SELECT of the slices, tags or sources that `by` asks for, by segment and payload; else of none."""
     by, kinds = f"lower(CAST({BY} AS VARCHAR))", ", ".join(literal(kind) for kind in MEMBERS)
     members = f"{literal(OPEN)} || {by} || {literal(CLOSE)} || {MACROS['at'](home)} || ')'"
     return (
-        f"CASE WHEN {by} IN ({kinds}) THEN 'SELECT DISTINCT segment FROM ' || {MACROS['segments'](home)} || {members} "
-        "ELSE 'SELECT NULL::VARCHAR AS segment WHERE false' END"
+        f"CASE WHEN {by} IN ({kinds}) THEN 'SELECT DISTINCT segment, payload FROM ' || {MACROS['segments'](home)} || "
+        f"{members} ELSE 'SELECT NULL::VARCHAR AS segment, NULL::VARCHAR AS payload WHERE false' END"
     )
 
 

@@ -17,7 +17,9 @@ def evaluate_body() -> str:
 
     Notes
     -----
-    A slice, tag or source whose rows have no gold is a segment with n = 0, whose scores are NULL.
+    A slice, tag or source whose rows have no gold is a segment with n = 0, whose scores are NULL. One of elements is a
+    segment of the tasks on these elements; a SELECT task is in it where any of its row's elements is. span_f1 is over
+    the rows all of whose elements are in the segment.
 
     precision, recall and f1 are those of the second label of a binary task; of a SELECT task those of the picked
     elements; of any other the mean over the labels that occur in gold or predictions (macro). micro_f1 sums over the
@@ -41,7 +43,8 @@ def evaluate_body() -> str:
         "seen": f"SELECT {GROUP}, any_value(step) AS step, count(*) AS n, avg((gold = label)::INTEGER) AS accuracy, "
         f"avg(loss) AS log_loss, avg(brier) AS brier FROM long GROUP BY {GROUP}",
         "totals": "FROM seen UNION ALL SELECT t.task, 1, g.segment, t.step, 0, NULL, NULL, NULL FROM (SELECT DISTINCT "
-        "task, step FROM base) AS t CROSS JOIN (@groups@) AS g ANTI JOIN seen AS s ON s.task = t.task "
+        "task, step, payload FROM base) AS t JOIN (@groups@) AS g ON g.payload IS NULL OR g.payload = t.payload "
+        "ANTI JOIN seen AS s ON s.task = t.task "
         "AND s.place = 1 AND s.segment = g.segment",
         "ranked": _auc(),
         "bins": f"SELECT {GROUP}, sum(abs(hits - sure)) / sum(n) AS ece FROM ({binned(GROUP, 'long')}) "
@@ -166,7 +169,10 @@ def _spans() -> dict[str, str]:
         "AS size FROM spans_gold AS g FULL JOIN spans_label AS l ON g.task = l.task AND g.__row = l.__row "
         'AND g."start" = l."start" AND g."end" = l."end" AND g.type = l.type GROUP BY ALL'
     )
-    seen = f"SELECT DISTINCT {GROUP}, __row FROM long WHERE spans"
+    number = "(SELECT task, __row, count(*) AS m FROM base WHERE spans GROUP BY ALL)"
+    seen = (
+        f"SELECT {GROUP}, __row FROM long JOIN {number} USING (task, __row) GROUP BY ALL HAVING count(*) = any_value(m)"
+    )
     found["span_scores"] = (
         f"SELECT {GROUP}, 2 * sum(tp) / nullif(sum(size), 0) AS span_f1 FROM ({seen}) "
         f"JOIN ({by_row}) USING (task, __row) GROUP BY {GROUP}"

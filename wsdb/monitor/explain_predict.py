@@ -29,13 +29,19 @@ def explain_body() -> str:
 
 def slices_body() -> str:
     """Return the body of ``slices``."""
-    seen = f"SELECT __row, unnest(answer) AS s FROM (SELECT __row, unnest([{SEEN}(__model, __input)]) AS answer FROM p)"
+    answers = f"(SELECT __row, unnest([{SEEN}(__model, __input)]) AS answer FROM p)"
+    same = "t.__row = p.__row AND t.slice = n.slice AND t.pos IS NOT DISTINCT FROM p.pos"
     return (
-        f"{INPUT}, m AS MATERIALIZED (FROM @segments@('slice', @at@)), seen AS MATERIALIZED ({seen}), "
-        "names AS (SELECT segment AS slice FROM m UNION SELECT s.slice FROM seen) "
-        "SELECT p.__key AS key, n.slice, m.__row IS NOT NULL AS member, seen.s.prob AS p_member "
-        "FROM p CROSS JOIN names AS n LEFT JOIN m ON m.__row = p.__row AND m.segment = n.slice "
-        "LEFT JOIN seen ON seen.__row = p.__row AND seen.s.slice = n.slice ORDER BY p.__row, n.slice"
+        f"{INPUT}, m AS MATERIALIZED (SELECT __row, segment AS slice, payload, pos FROM @segments@('slice', @at@) "
+        "WHERE pos IS DISTINCT FROM 0), "
+        f"seen AS MATERIALIZED (SELECT __row, unnest(answer, max_depth := 2) FROM {answers}), "
+        "places AS (SELECT __row, NULL AS payload, NULL AS pos FROM p UNION "
+        "SELECT __row, payload, pos FROM seen WHERE pos IS NOT NULL), "
+        "names AS (SELECT slice, payload FROM m UNION SELECT slice, payload FROM seen WHERE slice IS NOT NULL) "
+        "SELECT i.__key AS key, n.slice, p.pos, m.slice IS NOT NULL AS member, s.prob AS p_member "
+        "FROM places AS p JOIN p AS i USING (__row) JOIN names AS n ON n.payload IS NOT DISTINCT FROM p.payload "
+        f"LEFT JOIN m ON {same.replace('t.', 'm.')} LEFT JOIN seen AS s ON {same.replace('t.', 's.')} "
+        "ORDER BY p.__row, n.slice, p.pos"
     )
 
 

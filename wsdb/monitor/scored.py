@@ -27,6 +27,7 @@ class ScoredTask:
     step : place in the order in which tasks build on each other, from 0
     above : the tasks that this one builds on, directly or through others
     spans : whether the labels are those of spans: O, B-… and I-…
+    payload : the one whose elements it labels or picks, None of a task on rows
     """
 
     task: Task
@@ -34,6 +35,7 @@ class ScoredTask:
     step: int = 0
     above: tuple[str, ...] = ()
     spans: bool = False
+    payload: str | None = None
 
     @property
     def row_keys(self) -> tuple[str, ...]:
@@ -45,12 +47,12 @@ class ScoredTask:
 def scored_select(tasks: Sequence[ScoredTask]) -> str:
     """Return the SELECT over ``p`` of one row for each row, or element, and task.
 
-    Columns: task, kind, positive (the second label of a binary task, else NULL), step, above (tasks), spans, __row,
-    pos (of an element, else 0), key (VARCHAR, the row's keys joined by commas), split, gold and label (lists: of one
-    label, or of a bitvector's; of a SELECT task the position picked, or none; gold is NULL where it is not known), sure
-    (probability of the prediction), loss (-ln of the probability of gold; of a bitvector the mean over its labels),
-    brier (squared error summed over the labels; of a binary task that of the second label alone; of a bitvector the
-    mean) and probs (NULL for SELECT).
+    Columns: task, kind, positive (the second label of a binary task, else NULL), step, above (tasks), spans, payload
+    (whose elements are labeled, else NULL), __row, pos (of an element, else 0), key (VARCHAR, the row's keys joined by
+    commas), split, gold and label (lists: of one label, or of a bitvector's; of a SELECT task the position picked, or
+    none; gold is NULL where it is not known), sure (probability of the prediction), loss (-ln of the probability of
+    gold; of a bitvector the mean over its labels), brier (squared error summed over the labels; of a binary task that
+    of the second label alone; of a bitvector the mean) and probs (NULL for SELECT).
     """
     return " UNION ALL ".join(f"({_of(item)})" for item in tasks)
 
@@ -81,7 +83,8 @@ def _constants(item: ScoredTask) -> str:
     positive = literal(task.labels[-1]) if task.kind == "binary" else "NULL::VARCHAR"
     return (
         f"{literal(task.name)} AS task, {literal(task.kind)} AS kind, {positive} AS positive, {item.step} AS step, "
-        f"[{literals(item.above)}]::VARCHAR[] AS above, {str(item.spans).lower()} AS spans"
+        f"[{literals(item.above)}]::VARCHAR[] AS above, {str(item.spans).lower()} AS spans, "
+        f"{'NULL' if item.payload is None else literal(item.payload)}::VARCHAR AS payload"
     )
 
 

@@ -165,7 +165,8 @@ class CreateSlice(Create):
     AS {predicate | SELECT key, … FROM …}``
 
     A predicate sees the columns of a row. A SELECT returns the keys of the members. Without KEY the key is that of the
-    tasks on the relation. The view wsdb."slice_<name>" has the keys of the members as they are now.
+    tasks on the relation; on a payload it is that of the rows and pos, and the slice has elements. The view
+    wsdb."slice_<name>" has the keys of the members as they are now.
     """
 
     spec: Slice
@@ -275,8 +276,8 @@ class CreateModel(Create):
 
     Clauses may stand in any order. Every run that changes something makes a new version. Without FROM the rows are
     those of the tasks' relation; TASKS (*) are all tasks on it. A model reads FEATURES, PAYLOADS or both. SLICES get
-    capacity of their own; SLICES (*) are all slices on the relation, as they are when the model is trained. AUGMENT
-    WITH makes more training rows.
+    capacity of their own; SLICES (*) are all slices on the relation and its payloads, as they are when the model is
+    trained. AUGMENT WITH makes more training rows.
     """
 
     spec: ModelSpec

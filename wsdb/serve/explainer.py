@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from wsdb.serve.served import Served
@@ -12,7 +13,7 @@ from wsdb.serve.served import Served
 EXPLAIN = "wsdb_explain_needs_a_python_session_with_wsdb_attached"
 EXPLAINED = "STRUCT(task VARCHAR, pos BIGINT, label VARCHAR, feature VARCHAR, attribution DOUBLE)[]"
 SEEN = "wsdb_slices_needs_a_python_session_with_wsdb_attached"
-SLICES = "STRUCT(slice VARCHAR, prob DOUBLE)[]"
+SLICES = "STRUCT(payload VARCHAR, slice VARCHAR, pos BIGINT, prob DOUBLE)[]"
 RULES = "wsdb_rules_need_a_python_session_with_wsdb_attached"
 BROKEN = "STRUCT(kind VARCHAR, name VARCHAR, rule VARCHAR, tasks VARCHAR[], before BOOLEAN, after BOOLEAN)[]"
 
@@ -70,17 +71,29 @@ class Explainer:
         return pa.array(found, kind)
 
     def see(self, keys: pa.ChunkedArray, rows: Any) -> pa.Array:
-        """Return for each row a list of (slice, probability of membership); empty where the network knows no slices."""
-        kind = pa.list_(pa.struct([("slice", pa.string()), ("prob", pa.float64())]))
+        """Return for each row a list of (payload, slice, pos, probability of membership) that the network knows.
+
+        Of slices of rows payload and pos are NULL. Each element of a payload is there once more with the slice NULL, so
+        that it is known which elements a row has.
+        """
+        fields = {"payload": pa.string(), "slice": pa.string(), "pos": pa.int64(), "prob": pa.float64()}
+        kind = pa.list_(pa.struct(list(fields.items())))
         batch = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
         if len(batch) == 0:
             return pa.array([], kind)
         predictor = self.model(keys[0].as_py()).predictor
-        names = predictor.slices
-        probs = predictor.slice_members(batch).tolist()
-        return pa.array(
-            [[{"slice": name, "prob": p} for name, p in zip(names, row, strict=True)] for row in probs], kind
-        )
+        found: list[list[dict[str, Any]]] = [[] for _ in range(len(batch))]
+        for payload, indptr in predictor.elements(batch).items():
+            for row, number in zip(found, np.diff(indptr).tolist(), strict=True):
+                row += [{"payload": payload, "pos": pos} for pos in range(1, number + 1)]
+        for place, scores in predictor.slice_members(batch).items():
+            probs, names = scores.probabilities.tolist(), predictor.slices[place]
+            ends = np.arange(len(batch) + 1) if scores.indptr is None else scores.indptr
+            for at, row in enumerate(found):
+                for pos, own in enumerate(probs[ends[at] : ends[at + 1]], start=1):
+                    where = {} if scores.indptr is None else {"payload": place, "pos": pos}
+                    row += [{**where, "slice": name, "prob": p} for name, p in zip(names, own, strict=True)]
+        return pa.array(found, kind)
 
     def check(self, keys: pa.ChunkedArray, rows: Any) -> pa.Array:
         """Return for each row a list of the model's rules, each with whether the row breaks it, before and after."""

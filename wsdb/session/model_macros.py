@@ -112,6 +112,7 @@ def scored_tasks(tasks: Sequence[Task], snapshot: CatalogSnapshot) -> list[Score
             elements=on_elements(task) and task.kind != "select",
             step=order.index(task),
             above=tuple(of[name] for name in sorted(above[task.name.lower()])),
+            payload=task.payload if on_elements(task) else None,
             spans=on_elements(task) and task.kind == "multiclass" and tag_set(task.labels).bio,
         )
         for task in tasks

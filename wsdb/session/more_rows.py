@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import SpecError, did_you_mean
+from wsdb.core.slice import elements_of
 from wsdb.core.source import LABEL, Source
 from wsdb.core.specs import ModelSpec
 from wsdb.core.sqltext import ident, literal
@@ -86,7 +87,9 @@ def _given(rooms: Rooms, step: Train, source: Source) -> str:
         label = LABEL + task.name
         if label.lower() in given:
             outputs.append(f"{_probabilities(step, task, f'r.{ident(label)}')} AS {ident(f'__p_{task.name}')}")
-    outputs += [f"false AS {ident(f'__s_{group.name}')}" for group in step.slices]
+    for group in step.slices:
+        nothing = "false" if elements_of(group, step.payloads) is None else "NULL"
+        outputs.append(f"{nothing} AS {ident(f'__s_{group.name}')}")
     return f"SELECT {', '.join(outputs)}, false AS __augmented, {literal(source.name)} AS __source FROM {view} AS r"
 
 

@@ -13,7 +13,7 @@ from wsdb.core.lf import Expression, LabelingFunction, Select, VoteTogether, Vot
 from wsdb.core.payload import Payload, Primitive, primitives_of
 from wsdb.core.slice import Slice
 from wsdb.core.source import Source
-from wsdb.core.sqltext import ident
+from wsdb.core.sqltext import bare, ident
 from wsdb.core.task import Task
 from wsdb.parser.statements import Alter, CommentOn, Drop, SetOption
 from wsdb.planner.steps import Define, Step
@@ -55,6 +55,10 @@ def to_drop(stmt: Drop, rooms: Rooms) -> list[Entry]:
     dependents = snapshot.dependents(stmt.kind, stmt.name)
     if isinstance(entry.spec, Primitive):
         dependents += readers(entry.spec, rooms, snapshot)
+    if isinstance(entry.spec, Payload):
+        groups = groups_on(entry.spec, snapshot)
+        users = [user for group in groups for user in (*snapshot.dependents(group.kind, group.name), group)]
+        dependents = list({(one.kind, one.name): one for one in (*users, *dependents)}.values())
     if dependents and not stmt.cascade:
         names = ", ".join(f"{other.kind} {other.name}" for other in dependents)
         raise CatalogError(
@@ -64,6 +68,15 @@ def to_drop(stmt: Drop, rooms: Rooms) -> list[Entry]:
             hint="DROP … CASCADE removes those too",
         )
     return [*dependents, entry]
+
+
+def groups_on(payload: Payload, snapshot: CatalogSnapshot) -> list[Entry]:
+    """Return the slices and tags on the view of a payload."""
+    return [
+        entry
+        for entry in snapshot.entries.values()
+        if isinstance(entry.spec, Slice) and bare(entry.spec.relation) == bare(payload.name)
+    ]
 
 
 def readers(primitive: Primitive, rooms: Rooms, snapshot: CatalogSnapshot) -> list[Entry]:
@@ -157,9 +170,23 @@ def drop_stored(rooms: Rooms, spec: Slice | Source | Constraint | Embedding) -> 
 
 
 def alter(stmt: Alter, rooms: Rooms) -> None:
-    """Turn a labeling function on or off, or rename an object."""
+    """Turn a labeling function on or off, or rename an object.
+
+    Raises
+    ------
+    CatalogError
+        WS201 where it does not exist, WS202 where the new name is taken; WS205 for a payload that has slices or tags.
+    """
     snapshot = rooms.catalog.definitions()
     entry = snapshot.entry(stmt.kind, stmt.name, stmt.at(stmt.kind))
+    groups = groups_on(entry.spec, snapshot) if isinstance(entry.spec, Payload) and stmt.action == "rename" else []
+    if groups:
+        raise CatalogError(
+            "WS205",
+            f'payload "{entry.name}" is used by {", ".join(f"{one.kind} {one.name}" for one in groups)}',
+            span=stmt.at(stmt.kind),
+            hint="their text names its view: drop them, and create them on the new name",
+        )
 
     def work() -> None:
         if stmt.action == "rename":

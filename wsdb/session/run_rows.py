@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import SpecError, did_you_mean
-from wsdb.core.payload import element_task
+from wsdb.core.payload import element_keys, element_task
 from wsdb.core.slice import Slice, members_select
 from wsdb.core.source import Source, source_select
 from wsdb.core.sqltext import bare
@@ -98,9 +98,13 @@ def checked_group(stmt: CreateSlice | CreateTag, rooms: Rooms, snapshot: Catalog
 def group_keys(
     rooms: Rooms, spec: Slice, snapshot: CatalogSnapshot, types: dict[str, str], stmt: Statement
 ) -> tuple[str, ...]:
-    """Return the key of a slice or tag: of its KEY clause, else of a task on the relation, else of the relation."""
-    on = snapshot.tasks_on(spec.relation)
-    keys = spec.keys or (on[0].keys if on else row_key(rooms, spec.relation, list(types)))
+    """Return the key of a slice or tag: of its KEY clause, else of a task or payload, else of the relation.
+
+    The key of a payload's view is that of its rows with pos, which numbers their elements.
+    """
+    on = [task.keys for task in snapshot.tasks_on(spec.relation)]
+    on += [element_keys(one) for one in snapshot.payloads() if bare(one.name) == bare(spec.relation)]
+    keys = spec.keys or (on[0] if on else row_key(rooms, spec.relation, list(types)))
     kind, low = KINDS[type(spec)], {name.lower(): name for name in types}
     if not keys:
         raise SpecError(

@@ -164,7 +164,7 @@ class Trials:
             options,
             lambda row: self.rooms.progress(f"{self.study} of model {self.step.spec.name}", self.done - 1, self.total),
             payloads=run_train.inputs_of(self.step),
-            slices=[group.name for group in self.step.slices],
+            slices=run_train.slices_of(self.step),
             embeddings=self.embeddings,
         )
 

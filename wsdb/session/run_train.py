@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from wsdb.core.errors import WsdbError
+from wsdb.core.slice import elements_of
 from wsdb.parser.render import render
 from wsdb.parser.statements import Statement
 from wsdb.planner.explain import Profile
@@ -30,7 +31,7 @@ from wsdb.session.training_rows import on_elements
 if TYPE_CHECKING:
     from wsdb.model.payload_arrays import Embedding
     from wsdb.model.search import Trial
-    from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
+    from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget, TrainSpec
     from wsdb.model.train import Trained
     from wsdb.session.augment import Policy
 
@@ -68,7 +69,7 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
             how,
             progress,
             payloads=inputs_of(step),
-            slices=[group.name for group in step.slices],
+            slices=slices_of(step),
             embeddings=embeddings_of(rooms, step),
             checkpoint=checkpoint,
         )
@@ -187,6 +188,17 @@ def inputs_of(step: Train) -> list[PayloadInput]:
             payload.embedding is not None and payload.frozen,
         )
         for payload in step.payloads
+    ]
+
+
+def slices_of(step: Train) -> list[SliceInput]:
+    """Return the slices as training reads them."""
+    from wsdb.model.spec import SliceInput
+
+    places = [elements_of(group, step.payloads) for group in step.slices]
+    return [
+        SliceInput(group.name, None if place is None else place.name)
+        for group, place in zip(step.slices, places, strict=True)
     ]
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from wsdb.catalog.snapshot import CatalogSnapshot
+from wsdb.core.payload import element_keys
+from wsdb.core.slice import elements_of
 from wsdb.core.specs import ModelSpec
 from wsdb.core.sqltext import AT, bare, ident
 from wsdb.core.task import Task
@@ -15,7 +17,7 @@ from wsdb.monitor.bodies import MEMBERS
 from wsdb.monitor.members import Group, members_select
 from wsdb.session.rooms import Rooms
 from wsdb.session.stored import macro
-from wsdb.session.training_rows import row_keys
+from wsdb.session.training_rows import on_elements, row_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +27,33 @@ class Reach:
     Attributes
     ----------
     relations, keys : in lower case, sorted
+    payloads : the names of those whose elements tasks label: groups of these count too
     """
 
     relations: tuple[str, ...]
     keys: tuple[str, ...]
+    payloads: tuple[str, ...] = ()
 
     @property
     def mark(self) -> str:
         """A short text that no other reach has."""
-        return hashlib.sha256(repr((self.relations, self.keys)).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr((self.relations, self.keys, self.payloads)).encode()).hexdigest()[:12]
 
 
 def reach(snapshot: CatalogSnapshot, tasks: Sequence[Task], source: str | None) -> Reach:
     """Return the reach of a model's tasks; `source` is the relation it is trained on."""
     relations = {bare(source)} if source is not None else set()
     keys: set[str] = set()
+    payloads: set[str] = set()
     for task in tasks:
         relations.add(bare(task.relation))
         if task.payload is not None:
             relations.add(bare(snapshot.payload(task.payload).relation))
+        if task.payload is not None and on_elements(task):
+            payloads.add(task.payload)
         keys |= {key.lower() for key in row_keys(task)}
-    return Reach(tuple(sorted(relations)), tuple(sorted(keys)))
+    views = {bare(one.name) for one in snapshot.payloads() if bare(one.relation) in relations}
+    return Reach(tuple(sorted(relations | views)), tuple(sorted(keys)), tuple(sorted(payloads)))
 
 
 def groups(snapshot: CatalogSnapshot, kind: str, found: Reach) -> list[Group]:
@@ -53,9 +61,16 @@ def groups(snapshot: CatalogSnapshot, kind: str, found: Reach) -> list[Group]:
     every: list[Group] = []
     if kind in ("slice", "tag"):
         for part in snapshot.slices() if kind == "slice" else snapshot.tags():
-            if bare(part.relation) in found.relations and {key.lower() for key in part.keys} <= set(found.keys):
-                own = (f"wsdb.{ident(part.stored)}", None) if part.is_query else (part.relation, part.sql)
-                every.append(Group(part.name, part.keys, *own))
+            payload = None
+            if not {key.lower() for key in part.keys} <= set(found.keys):
+                payload = elements_of(part, [snapshot.payload(name) for name in found.payloads])
+                if payload is None:
+                    continue
+            if bare(part.relation) in found.relations:
+                relation = f"wsdb.{ident(part.stored)}" if part.is_query else part.relation
+                condition = None if part.is_query else part.sql
+                of = (part.keys, None) if payload is None else (element_keys(payload), payload.name)
+                every.append(Group(part.name, of[0], relation, condition, of[1]))
     for source in snapshot.sources() if kind != "slice" else ():
         if bare(source.relation) in found.relations:
             names = [source.name] if kind == "source" else source.tags

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsdb.core.payload import POS
+from wsdb.core.payload import POS, Payload
 from wsdb.core.rowsql import gold_labels
+from wsdb.core.slice import Slice, elements_of
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.core.task import Task
 from wsdb.planner.steps import Train
@@ -29,9 +30,9 @@ def training_query(rooms: Rooms, step: Train, *, uncovered: str, relation: str |
 
     Its columns are ``__key``; the features and the columns of payloads; for each task ``__p_<task>``, the probabilities
     of its labels in rows of the split train, and ``__g_<task>``, one-hot gold in rows of the split dev, where the task
-    has gold; for each slice ``__s_<slice>``, whether the row is a member. A task on elements has a list of those, as
-    long as the payload's, with NULL for an element without a label. Labels of a bitvector are numbers of their own,
-    NULL where nothing is known of one. Rows of the split test have neither.
+    has gold; for each slice ``__s_<slice>``, whether the row is a member, or the places of the elements that are. A
+    task on elements has a list of labels, as long as the payload's, with NULL for an element without one. Labels of a
+    bitvector are numbers of their own, NULL where nothing is known of one. Rows of the split test have neither.
 
     Parameters
     ----------
@@ -52,10 +53,37 @@ def training_query(rooms: Rooms, step: Train, *, uncovered: str, relation: str |
         if task.gold is not None:
             join(gold_select(rooms, task), row_keys(task), f"__g{at}")
             outputs.append(f"__g{at}.probs AS {ident(f'__g_{task.name}')}")
-    for at, group in enumerate(step.slices):
-        join(f"FROM {rooms.engine.table(group.stored)}", group.keys, f"__s{at}")
-        outputs.append(f"__s{at}.{ident(group.keys[0])} IS NOT NULL AS {ident(f'__s_{group.name}')}")
+    for at, (keys, own) in enumerate(slices_by_key(step).items()):
+        join(members_select(rooms, keys, own), keys, f"__s{at}")
+        for number, (group, payload) in enumerate(own):
+            there = "" if payload is not None else " IS NOT NULL"
+            outputs.append(f"__s{at}.own[{number}]{there} AS {ident(f'__s_{group.name}')}")
     return f"SELECT {', '.join(outputs)} FROM {relation or step.spec.source} AS {ROWS} " + " ".join(joins)
+
+
+def slices_by_key(step: Train) -> dict[tuple[str, ...], list[tuple[Slice, Payload | None]]]:
+    """Return the slices of a model, with the payload whose elements they have, by the columns that identify a row."""
+    found: dict[tuple[str, ...], list[tuple[Slice, Payload | None]]] = {}
+    for group in step.slices:
+        payload = elements_of(group, step.payloads)
+        keys = tuple(sorted(key.lower() for key in group.keys if payload is None or key.lower() != POS))
+        found.setdefault(keys, []).append((group, payload))
+    return found
+
+
+def members_select(rooms: Rooms, keys: tuple[str, ...], slices: Sequence[tuple[Slice, Payload | None]]) -> str:
+    """Return the SELECT of row keys and ``own``, a map from the number of each slice of the row to its members' places.
+
+    Of a slice of rows these are a NULL. One join for all slices: DuckDB plans hundreds of them for a long time.
+    """
+    names = idents(keys)
+    parts = [
+        f"SELECT {names}, {number} AS __slice, {'NULL' if payload is None else POS}::BIGINT AS __pos "
+        f"FROM {rooms.engine.table(group.stored)}"
+        for number, (group, payload) in enumerate(slices)
+    ]
+    places = f"SELECT {names}, __slice, list(__pos) AS places FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL"
+    return f"SELECT {names}, map(list(__slice), list(places)) AS own FROM ({places}) GROUP BY {names}"
 
 
 def labels_select(rooms: Rooms, step: Train, task: Task, *, uncovered: str) -> str:
