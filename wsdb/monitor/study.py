@@ -11,11 +11,19 @@ ALL = "(all)"
 STUDENT = (None, 12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
 """The 97.5 % quantiles of Student's t with n - 1 degrees of freedom, for n = 1 … 10 seeds; none for one."""
 WIDTH = f"([{', '.join('NULL' if t is None else repr(t) for t in STUDENT)}]::DOUBLE[])[seeds]"
+
+
+def _end(of: str, sign: str, most: int) -> str:
+    """Return SQL of an end of the interval of a mean, which no share or difference of shares goes beyond."""
+    within = "greatest" if sign == "-" else "least"
+    return f"CASE WHEN t IS NOT NULL THEN {within}({most}, {of} {sign} stderr * t) END"
+
+
 COLUMNS = {
     "learning_curve": "version, task, fraction, n_rows, metric, judged_on, seeds, score, "
-    "score - stderr * t AS score_low, score + stderr * t AS score_high, log_loss",
+    f"{_end('score', '-', 0)} AS score_low, {_end('score', '+', 1)} AS score_high, log_loss",
     "task_transfer": "version, task, with_task, metric, judged_on, seeds, score, alone, delta, stderr, "
-    "delta - stderr * t AS delta_low, delta + stderr * t AS delta_high",
+    f"{_end('delta', '-', -1)} AS delta_low, {_end('delta', '+', 1)} AS delta_high",
 }
 ORDER = {"learning_curve": "task, fraction", "task_transfer": f"task, with_task = '{ALL}', with_task"}
 

@@ -27,17 +27,17 @@ def check(rooms: Rooms, call: Call, name: str, snapshot: CatalogSnapshot, given:
     Raises
     ------
     CatalogError
-        WS201 for a task that the model does not have, for the other model of a comparison, and for a slice, tag or
-        source that is not there.
+        WS201 for a task that the model does not have, for the other model of a comparison that is not there or has no
+        such task, and for a slice, tag or source that is not there.
     SpecError
         WS302 for a label that no task of the model has; WS307 for a top_k below 1.
     """
     tasks = _tasks(name, snapshot)
-    if call.name == "compare":
-        _check_other(snapshot, given)
     wanted = given("task")
     if wanted is not None:
         tasks = [_of(str(wanted[0]), tasks, f'"{name}" has no task', wanted)]
+    if call.name == "compare":
+        _check_other(snapshot, name, tasks, given)
     label = given("label")
     if label is not None:
         known = [own for task in tasks if snapshot.find("task", task) for own in snapshot.task(task).labels]
@@ -76,10 +76,23 @@ def _of(name: str, known: list[str], what: str, given: tuple[object, Span]) -> s
     return found
 
 
-def _check_other(snapshot: CatalogSnapshot, given: Given) -> None:
+def _check_other(snapshot: CatalogSnapshot, name: str, tasks: list[str], given: Given) -> None:
+    """Raise where the other model of a comparison is not there, or has none of the tasks; versions had their own."""
     other = given("other")
-    if other is not None:
-        check_model(str(other[0]), other[1], snapshot)
+    if other is None:
+        return
+    plain = str(other[0])
+    check_model(plain, other[1], snapshot)
+    if "@" in name + plain:
+        return
+    known = _tasks(plain, snapshot)
+    if not {task.lower() for task in tasks} & {task.lower() for task in known}:
+        raise CatalogError(
+            "WS201",
+            f'"{plain}" has no task {" or ".join(tasks)} to compare with "{name}"; it has {", ".join(known[:8])}',
+            span=other[1],
+            name=plain,
+        )
 
 
 def _check_explained(given: Given) -> None:
