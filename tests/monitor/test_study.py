@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import wsdb
 from tests.monitor.mails import mails
 from wsdb.model.rows import hash_key, hold_out
-from wsdb.monitor.study import STUDENT, compared, mean_of, nets, score_of
+from wsdb.monitor.study import STUDENT, compared, mean_of, nets, score_of, study_body
 from wsdb.session.run_study import FRACTIONS, kept
 
 SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6)
@@ -98,3 +99,18 @@ def test_too_few_rows_have_no_score() -> None:
         rows = db.execute("SELECT fraction, score FROM learning_curve('filter')").fetchall()
         assert [fraction for fraction, _ in rows] == list(FRACTIONS)
         assert all(score is None for _, score in rows)
+
+
+def test_intervals_of_shares_end_at_0_and_1_and_one_seed_has_none() -> None:
+    con = duckdb.connect()
+    con.execute(
+        "CREATE TABLE studies AS SELECT 'm' AS model, 'learning_curve' AS study, 1 AS version, 't' AS task, "
+        "unnest([0.1, 0.5, 1.0]) AS fraction, 9 AS n_rows, 'accuracy' AS metric, 'gold' AS judged_on, "
+        "unnest([2, 2, 1]) AS seeds, unnest([0.9, 0.5, 0.9]) AS score, unnest([0.05, 0.01, NULL]) AS stderr, "
+        "0.1 AS log_loss"
+    )
+    body = study_body("learning_curve").replace("@home@.", "").replace("@model@", "'m'")
+    found = con.execute(f"SELECT score_low, score_high FROM ({body})").fetchall()
+    assert found[0] == (pytest.approx(0.9 - 0.05 * 12.706205), 1)
+    assert found[1] == (pytest.approx(0.5 - 0.01 * 12.706205), pytest.approx(0.5 + 0.01 * 12.706205))
+    assert found[2] == (None, None)
