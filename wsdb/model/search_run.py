@@ -51,7 +51,8 @@ class SearchRun(Generic[R]):
         """Try configurations; return the best network, with all trials."""
         kinds = {feature.kind for feature in self.rows(self.start(self.spec, None)).encoder.features}
         space = space_of(kinds, {payload.shape for payload in self.payloads})
-        found = search(self.trial, self.spec, space, self.spec.metric)
+        metrics = sorted({metric_of(task, self.spec.metric) for task in self.tasks})
+        found = search(self.trial, self.spec, space, ", ".join(metrics))
         notices = [*found.result.notices, *found.notices, *self.notices()]
         manifest = found.result.manifest | {"notices": notices}
         return dataclasses.replace(found.result, manifest=manifest, notices=notices, trials=found.trials)
@@ -79,17 +80,22 @@ class SearchRun(Generic[R]):
         return [f"task {', '.join(without)}: no gold labels of dev rows; trials were compared on held-out weak labels"]
 
 
+def metric_of(task: TaskTarget, metric: str) -> str:
+    """Return the metric of a task; 'auto' is f1 for a bitvector, else accuracy."""
+    return ("f1" if task.kind == "bitvector" else "accuracy") if metric == "auto" else metric
+
+
 def score_of(tasks: Sequence[TaskTarget], judged: Sequence[Judged], metric: str) -> float:
     """Return the mean over tasks, by their weights, of the metric on dev, or on held-out weak labels; higher is better.
 
-    Tasks without either count for nothing; 0 if none has any. 'auto' is f1 for a bitvector, else accuracy.
+    Tasks without either count for nothing; 0 if none has any.
     """
     total = weights = 0.0
     for task, found in zip(tasks, judged, strict=True):
         scores = found.dev or found.weak
         if not scores:
             continue
-        name = ("f1" if task.kind == "bitvector" else "accuracy") if metric == "auto" else metric
+        name = metric_of(task, metric)
         total += task.weight * (-scores[name] if name == "log_loss" else scores[name])
         weights += task.weight
     return total / weights if weights else 0.0
