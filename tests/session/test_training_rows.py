@@ -168,12 +168,6 @@ def test_given_labels_of_elements_and_bitvectors(db: wsdb.Session) -> None:
     assert read(db, "__p_about", **bits) == [None, None, None, [0.0, 1.0, 1.0], [0.0, 1.0, 1.0], None, None]
 
 
-def test_given_labels_that_the_task_does_not_have_are_an_error(db: wsdb.Session) -> None:
-    for task, label in (("height", "'maybe'"), ("about", "['person', 'maybe']")):
-        with pytest.raises(Exception, match=r"\[WS403\] LABELS FROM gives the label 'maybe'"):
-            read(db, f"__p_{task}", tasks=((task, 1.0),), labels_sql=f"SELECT id, {label} AS label FROM queries")
-
-
 def test_gold_that_a_feature_or_function_reads_is_refused(db: wsdb.Session) -> None:
     db.execute("CREATE LF cheat FOR TASK height AS SELECT id, label FROM gold_height")
     with pytest.raises(wsdb.WsdbError, match='labeling function "cheat" reads gold_height') as caught:
