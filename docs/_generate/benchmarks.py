@@ -383,7 +383,7 @@ def memory(found: Any) -> str:
     """Return the memory of training on a table that does not fit into it."""
     text = (
         f"{found['rows']:,} rows with {found['text_bytes'] / 1e9:.1f} GB of text, DuckDB's memory_limit "
-        f"{found['memory_limit']}: trained in {found['wall_s']:.0f} s ({found['cpu_s']:.0f} CPU s) with "
+        f"{found['memory_limit']}: labeled and trained in {found['wall_s']:.0f} s ({found['cpu_s']:.0f} CPU s) with "
         f"{found['peak_gb']:.2f} GB at most."
     )
     return said(text + judged(found["peak_gb"], "memory_gb", least=False, unit=" GB"))

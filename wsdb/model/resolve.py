@@ -41,8 +41,8 @@ def resolve_hidden(spec: TrainSpec, encoder: Encoder) -> int:
 
     Measured (bench/quality_end_model.py): on tables the torso gives +2.6 points (phishing_web) and +0.1
     (mushroom); over text and embeddings a linear map fits less of the labeling functions' errors (METHODS
-    8.4). With text beside other columns, examples/youtube, four seeds: 94.2 without a torso and 91.6 with one (text,
-    video), 92.2 and 90.0 (all columns); taught gold, 93.9 and 92.7. What two such columns say only together is lost.
+    8.4). With text beside other columns, examples/youtube, four seeds: 94.4 without a torso and 92.4 with one (text,
+    video), 91.6 and 90.2 (all columns); taught gold, 93.9 and 92.7. What two such columns say only together is lost.
     """
     if spec.hidden != "auto":
         return int(spec.hidden)
