@@ -105,3 +105,17 @@ def test_functions_of_two_tasks_find_a_primitive_that_either_brought_up_to_date(
     db.execute("UPDATE mails SET body = 'x' WHERE \"Mail Id\" = 10")
     assert db.execute(query).fetchall() == []
     assert votes(db) == []
+
+
+def test_rows_are_told_apart_by_all_columns_of_a_key() -> None:
+    with wsdb.connect() as db:
+        db.execute("CREATE TABLE words AS SELECT i // 3 AS doc, i % 3 AS pos, 'w' || i AS word FROM range(12) t(i)")
+        db.execute("CREATE TASK spam ON words KEY (doc, pos) TYPE BINARY ('ham', 'spam')")
+        db.execute("CREATE PRIMITIVE size ON words KEY (doc, pos) AS SELECT doc, pos, length(word) AS n FROM words")
+        db.execute("CREATE LF long FOR TASK spam VOTE 'spam' WHEN size.n > 3")
+        refreshed(db)
+        db.execute(
+            "UPDATE words SET word = 'longer' WHERE doc = 1 AND pos = 2; DELETE FROM words WHERE doc = 2 AND pos = 1"
+        )
+        assert refreshed(db) == ["size: 11 rows, 1 computed"]
+        assert db.execute("SELECT doc, pos FROM label_matrix('spam') WHERE long IS NOT NULL").fetchall() == [(1, 2)]

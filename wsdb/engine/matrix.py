@@ -125,7 +125,7 @@ class WideRun(MatrixRun):
         if changes is None or changes.columns is not None:
             return
         delta = f"temp.main.{delta_name(self.task)}"
-        here = among(self.task, delta)
+        here = among(self.task.keys, delta)
         old, new = "temp.main.__wsdb_old", "temp.main.__wsdb_rows"
         patched = self.step.write == "update" and self.patterns.exists()
         taken: list[str] = []
@@ -229,7 +229,7 @@ class WideRun(MatrixRun):
         )
         (count,) = self.con.execute("SELECT count(*) FROM temp.main.__wsdb_votes").fetchall()[0]
         if count:
-            rows = f"(FROM {self.table} WHERE {among(self.task, 'temp.main.__wsdb_votes')})"
+            rows = f"(FROM {self.table} WHERE {among(self.task.keys, 'temp.main.__wsdb_votes')})"
             own = ident(f"matrix_{self.task.name}")
             on = " AND ".join(f"{own}.{ident(key)} = p.{ident(key)}" for key in self.task.keys)
             values = ", ".join(f"{ident(name)} = p.{ident(name)}" for _, name in names)

@@ -15,6 +15,7 @@ from wsdb.core.sqltext import ident, idents, literal
 from wsdb.engine.analyze import Functions, reads
 from wsdb.engine.inline import row_select
 from wsdb.engine.relation import relation_columns
+from wsdb.engine.rows import among
 
 MADE_FROM = "__made_from"
 MANY = 0.5
@@ -50,14 +51,14 @@ class RowPrimitive:
         where = self.where and f" WHERE {self.where}"
         return f"SELECT {idents(self.primitive.keys)}, {self.row} AS {MADE_FROM} FROM {self.primitive.relation}{where}"
 
-    def rows(self, among: str = "") -> str:
+    def rows(self, chosen: str = "") -> str:
         """Return the SELECT of the primitive's columns and of their row's hash.
 
         Parameters
         ----------
-        among : SQL of a condition on the relation's rows; empty for all of them
+        chosen : SQL of a condition on the relation's rows; empty for all of them
         """
-        where = " AND ".join(part for part in (self.where, among) if part)
+        where = " AND ".join(part for part in (self.where, chosen) if part)
         read = f"{self.primitive.relation} WHERE {where}" if where else self.primitive.relation
         return f"SELECT {self.select}, {self.row} AS {MADE_FROM} FROM {read}"
 
@@ -119,10 +120,10 @@ def _refresh(con: duckdb.DuckDBPyConnection, table: str, by_row: RowPrimitive) -
     computed, old, rows = con.execute(
         f"SELECT count(__new), count(__old), (SELECT count(*) FROM {table}) FROM {delta}"
     ).fetchall()[0]
-    among = f"({keys}) IN (SELECT ({keys}) FROM {delta})" if "," in keys else f"{keys} IN (SELECT {keys} FROM {delta})"
+    here = among(by_row.primitive.keys, delta)
     few = max(computed, old) <= MANY * rows
     if few:
-        con.execute(f"DELETE FROM {table} WHERE {among}")
-        con.execute(f"INSERT INTO {table} {by_row.rows(among)}")
+        con.execute(f"DELETE FROM {table} WHERE {here}")
+        con.execute(f"INSERT INTO {table} {by_row.rows(here)}")
     con.execute(f"DROP TABLE {delta}")
     return int(computed) if few else None

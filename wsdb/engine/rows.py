@@ -125,12 +125,12 @@ def delta_name(task: Task) -> str:
     return ident(f"__wsdb_delta_{task.name.lower()}")
 
 
-def among(task: Task, table: str) -> str:
+def among(keys: Sequence[str], table: str) -> str:
     """Return the SQL condition that a row's key stands in a table."""
-    keys = idents(task.keys)
-    if len(task.keys) == 1:
-        return f"{keys} IN (SELECT {keys} FROM {table})"
-    return f"({keys}) IN (SELECT ({keys}) FROM {table})"
+    named = idents(keys)
+    if len(keys) == 1:
+        return f"{named} IN (SELECT {named} FROM {table})"
+    return f"({named}) IN (SELECT ({named}) FROM {table})"
 
 
 def probe(con: duckdb.DuckDBPyConnection) -> str:

@@ -101,12 +101,12 @@ class SparseRun(MatrixRun):
         kept = self._scattered_numbers()
         gone = f"SELECT {ID} FROM {self.table} SEMI JOIN (FROM {delta} WHERE __new IS NULL) USING ({keys})"
         self.con.execute(f"DELETE FROM {self.votes} WHERE {ID} IN ({gone})")
-        self.con.execute(f"DELETE FROM {self.table} WHERE {among(task, f'(FROM {delta} WHERE __new IS NULL)')}")
+        self.con.execute(f"DELETE FROM {self.table} WHERE {among(task.keys, f'(FROM {delta} WHERE __new IS NULL)')}")
         changed = f"SELECT {ID} FROM {self.table} SEMI JOIN {delta} USING ({keys})"
         others = f" AND source NOT IN ({kept})" if kept else ""
         self.con.execute(f"DELETE FROM {self.votes} WHERE {ID} IN ({changed}){others}")
-        self._write_facts(self._facts(f"WHERE {among(task, delta)}"))
-        new = f"WHERE {among(task, f'(FROM {delta} WHERE __old IS NULL)')}"
+        self._write_facts(self._facts(f"WHERE {among(task.keys, delta)}"))
+        new = f"WHERE {among(task.keys, f'(FROM {delta} WHERE __old IS NULL)')}"
         (last,) = self.con.execute(f"SELECT coalesce(max({ID}), -1) FROM {self.table}").fetchall()[0]
         self.con.execute(
             f"INSERT INTO {self.table} BY NAME "
@@ -150,7 +150,9 @@ class SparseRun(MatrixRun):
         if not isinstance(step, Isolate | Match):
             return
         delta = f"temp.main.{delta_name(self.task)}"
-        where = f"WHERE {among(self.task, f'(FROM {delta} WHERE __new IS NOT NULL)')}" if scan_of(step).rows else ""
+        where = (
+            f"WHERE {among(self.task.keys, f'(FROM {delta} WHERE __new IS NOT NULL)')}" if scan_of(step).rows else ""
+        )
         scan = self._scan(step, where)
         if isinstance(step, Match):
             self._match(scan, step)
