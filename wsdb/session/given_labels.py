@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wsdb.core.errors import DataError, did_you_mean
 from wsdb.core.source import LABEL
 from wsdb.core.span import Span
@@ -42,14 +44,9 @@ def _check_labels(rooms: Rooms, task: Task, what: str, given: tuple[str, str, in
     inner = f"SELECT {ident(label)} AS __label FROM {relation}"
     for _ in range(depth):
         inner = f"SELECT unnest(__label) AS __label FROM ({inner})"
-    rows = rooms.engine.rows(
-        f"SELECT __label, count(*) FROM (SELECT CAST(__label AS VARCHAR) AS __label FROM ({inner})) "
-        "WHERE __label IS NOT NULL AND NOT list_contains(?, __label) "
-        "GROUP BY __label ORDER BY count(*) DESC, __label LIMIT 1",
-        [list(task.labels)],
-    )
-    if rows:
-        found, count = rows[0]
+    unknown = unknown_label(rooms, task, f"SELECT CAST(__label AS VARCHAR) AS __label FROM ({inner})")
+    if unknown is not None:
+        found, count = unknown
         raise DataError(
             "WS403",
             f"{what} gives the label '{found}' {count:,} time{'s' * (count != 1)}; task \"{task.name}\" has "
@@ -61,16 +58,36 @@ def _check_labels(rooms: Rooms, task: Task, what: str, given: tuple[str, str, in
 
 
 def _check_keys(rooms: Rooms, task: Task, query: str, keys: list[str], span: Span) -> None:
-    named = idents(keys)
-    twice = rooms.engine.rows(
-        f"SELECT {named}, count(*) FROM {query} GROUP BY {named} HAVING count(*) > 1 "
-        f"ORDER BY count(*) DESC, {named} LIMIT 3"
-    )
-    if twice:
+    twice = repeated_keys(rooms, query, keys)
+    if twice is not None:
         raise DataError(
             "WS401",
-            f'LABELS FROM has several rows for one key of task "{task.name}": '
-            + ", ".join(f"{', '.join(map(str, row[:-1]))} ({row[-1]} times)" for row in twice),
+            f'LABELS FROM has several rows for one key of task "{task.name}": {twice}',
             span=span,
             hint="keep one row for each key",
         )
+
+
+def unknown_label(rooms: Rooms, task: Task, query: str) -> tuple[str, int] | None:
+    """Return the most frequent label that a task does not have, and how often it is there; None without one.
+
+    Parameters
+    ----------
+    query : gives the labels as text, in column ``__label``
+    """
+    rows = rooms.engine.rows(
+        f"SELECT __label, count(*) FROM ({query}) WHERE __label IS NOT NULL AND NOT list_contains(?, __label) "
+        "GROUP BY __label ORDER BY count(*) DESC, __label LIMIT 1",
+        [list(task.labels)],
+    )
+    return rows[0] if rows else None
+
+
+def repeated_keys(rooms: Rooms, relation: str, keys: Sequence[str]) -> str | None:
+    """Return the text of up to three keys that several rows of a relation have, None where each has one row."""
+    named = idents(keys)
+    twice = rooms.engine.rows(
+        f"SELECT {named}, count(*) FROM {relation} GROUP BY {named} HAVING count(*) > 1 "
+        f"ORDER BY count(*) DESC, {named} LIMIT 3"
+    )
+    return ", ".join(f"{', '.join(map(str, row[:-1]))} ({row[-1]} times)" for row in twice) or None

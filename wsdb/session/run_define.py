@@ -13,7 +13,7 @@ from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, Vo
 from wsdb.core.payload import element_task
 from wsdb.core.rowsql import gold_labels, rows_select
 from wsdb.core.specs import FeatureSet, LabelModelSpec, ModelSpec
-from wsdb.core.sqltext import ident, idents
+from wsdb.core.sqltext import ident
 from wsdb.core.task import SPLITS, Task
 from wsdb.labelmodel.methods import APPLIES
 from wsdb.parser.script import split
@@ -28,6 +28,7 @@ from wsdb.parser.statements import (
 from wsdb.planner.steps import Define, Step
 from wsdb.session.calls import calls, first_argument, may_call
 from wsdb.session.define import MADE, define
+from wsdb.session.given_labels import repeated_keys, unknown_label
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_constraint import store_combinations
 from wsdb.session.run_matrix import store_summary
@@ -89,14 +90,9 @@ def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
     label, relation = f"CAST({ident(task.gold.column)} AS VARCHAR)", task.gold.relation
     if task.kind == "bitvector":
         label = f"unnest({gold_labels(label)})"
-    rows = rooms.engine.rows(
-        f"SELECT __label, count(*) FROM (SELECT {label} AS __label FROM {relation}) "
-        "WHERE __label IS NOT NULL AND NOT list_contains(?, __label) "
-        "GROUP BY __label ORDER BY count(*) DESC, __label LIMIT 1",
-        [list(task.labels)],
-    )
-    if rows:
-        found, count = rows[0]
+    unknown = unknown_label(rooms, task, f"SELECT {label} AS __label FROM {relation}")
+    if unknown is not None:
+        found, count = unknown
         raise DataError(
             "WS403",
             f"gold of task \"{task.name}\" has the label '{found}' on {count:,} row{'s' * (count != 1)}; the task has "
@@ -105,16 +101,11 @@ def check_gold(rooms: Rooms, task: Task, stmt: Create) -> None:
             hint=did_you_mean(found, task.labels),
             count=count,
         )
-    keys = idents(task.keys)
-    twice = rooms.engine.rows(
-        f"SELECT {keys}, count(*) FROM {relation} GROUP BY {keys} HAVING count(*) > 1 "
-        f"ORDER BY count(*) DESC, {keys} LIMIT 3"
-    )
-    if twice:
+    twice = repeated_keys(rooms, relation, task.keys)
+    if twice is not None:
         raise DataError(
             "WS401",
-            f'gold of task "{task.name}" has several rows for one key: '
-            + ", ".join(f"{', '.join(map(str, row[:-1]))} ({row[-1]} times)" for row in twice),
+            f'gold of task "{task.name}" has several rows for one key: {twice}',
             span=stmt.at("gold"),
             hint="keep one gold row for each key",
         )
