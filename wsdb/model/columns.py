@@ -124,7 +124,8 @@ class TextFit:
         kept = slot >= 0
         slot = slot[kept]
         row = np.repeat(np.arange(n), np.diff(rows.indptr))[kept]
-        weight = (1 + np.log(rows.counts[kept])) * self.idf[slot]
+        logs = np.log(np.arange(1, rows.counts.max(initial=0) + 1))  # most counts are 1
+        weight = (1 + logs[rows.counts[kept] - 1]) * self.idf[slot]
         length = np.sqrt(np.bincount(row, weight * weight, minlength=n))
         return row, slot, (weight / length[row]).astype(np.float32)
 

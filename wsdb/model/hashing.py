@@ -174,7 +174,7 @@ def _count_chunk(
     starts, ends, is_word = _tokens(classes, inner, boundary)
     sums = _prefix_sums(data)
     token = _hash_spans(sums, starts, ends)  # [t] uint64
-    row = np.searchsorted(offsets, starts, side="right") - 1  # [t]; the last text that begins at or before the token
+    row = np.repeat(np.arange(n_rows), np.diff(np.searchsorted(starts, offsets)))  # [t]
 
     hashes, rows = [token], [row]
     gram = token
@@ -189,7 +189,10 @@ def _count_chunk(
             rows.append(row[is_word][owner])
 
     buckets = (np.concatenate(hashes) >> np.uint64(64 - bits)).astype(np.int64)
-    keys, counts = np.unique((np.concatenate(rows) << bits) | buckets, return_counts=True)
+    every = (np.concatenate(rows) << bits) | buckets
+    every.sort()
+    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(every)), bool), every[1:] != every[:-1]]))
+    keys, counts = every[first], np.diff(first, append=len(every))
     lengths = np.bincount(keys >> bits, minlength=n_rows)
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     return HashedRows(indptr, (keys & ((1 << bits) - 1)).astype(np.int32), counts.astype(np.int32))
