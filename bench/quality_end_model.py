@@ -210,7 +210,7 @@ def main() -> None:
         "--vectors", type=Path, help="folder of sentence vectors; measures the sets of text with them"
     )
     arguments.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="as in WITH (…)")
-    arguments.add_argument("--out", type=Path, help="write the figures as JSON")
+    arguments.add_argument("--out", type=Path, help="write the figures as JSON; rows of other sets there are kept")
     given = arguments.parse_args()
     options = {name: read_value(text) for name, _, text in (item.partition("=") for item in given.option)}
     torch.set_num_threads(1)
@@ -222,7 +222,9 @@ def main() -> None:
             row = run_set(given.data / name.removesuffix(ALL), specs, vectors, every=name.endswith(ALL))
             measured.append(row)
             print(" ".join(f"{row[column]:{form}}" for column, form in COLUMNS), flush=True)
-    write(measured, given.out)
+    kept = json.loads(given.out.read_text()) if given.out is not None and given.out.exists() else []
+    named = {row["set"]: row for row in (*kept, *measured)}
+    write(list(named.values()), given.out)
 
 
 def read_value(text: str) -> object:
