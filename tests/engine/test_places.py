@@ -161,3 +161,15 @@ def test_edits_give_the_matrix_the_patterns_and_the_labels_of_a_rebuild(
     kept = state(session)
     session.execute("REFRESH LABELS FOR TASK t FULL")
     assert state(session) == kept
+
+
+@pytest.mark.parametrize("k", [2, 126, 127, 128, 200])
+def test_the_last_label_of_many_is_written(k: int) -> None:
+    with wsdb.connect() as db:
+        db.execute(f"CREATE TABLE data AS SELECT i AS id, i % {k} AS a FROM range(400) t(i)")
+        names = ", ".join(f"'c{at}'" for at in range(k))
+        db.execute(f"CREATE TASK t ON data KEY (id) TYPE MULTICLASS ({names}); CREATE LF f FOR TASK t AS 'c' || a")
+        db.execute("REFRESH LABEL MATRIX FOR TASK t")
+        db.execute(f"CREATE OR REPLACE LF f FOR TASK t AS 'c' || ({k - 1} - a)")
+        wrong = "SELECT count(*) FROM label_matrix('t') JOIN data USING (id) WHERE f IS DISTINCT FROM 'c' || "
+        assert db.execute(f"{wrong} ({k - 1} - a)").fetchall() == [(0,)]

@@ -176,4 +176,4 @@ def votes_of(names: Sequence[str]) -> str:
 
 def labels_of(votes: np.ndarray) -> list[int]:
     """Return the codes in an array of votes, ascending and without abstains."""
-    return [at + NONE for at in np.flatnonzero(np.bincount(votes - NONE)).tolist() if at]
+    return [code for code in np.unique(votes).tolist() if code != NONE]
