@@ -164,7 +164,8 @@ EXAMPLES: dict[str, Example] = {
         before="CREATE LABEL MODEL lm FOR TASK spam WITH (use_dev = 'anchor');",
     ),
     "WS316": Example(
-        "LABELS FROM is given in a model of several tasks.",
+        "LABELS FROM labels the tasks that its columns are named as; a model of one task takes any name. This column "
+        "is of no task, or its task has one already.",
         "CREATE MODEL m FOR TASKS (spam, topic) FROM comments FEATURES (body)\n"
         "  LABELS FROM (SELECT id, label FROM gold);",
     ),
@@ -321,6 +322,12 @@ EXAMPLES: dict[str, Example] = {
         "CREATE PAYLOAD words ON sentences KEY (id) AS SEQUENCE (tokens);"
         "CREATE TASK kind ON sentences KEY (id) PAYLOAD words TYPE MULTICLASS ('name', 'other');"
         "CREATE LABELING FUNCTION all_other FOR TASK kind AS SELECT id, ['other'] AS label FROM sentences;",
+    ),
+    "WS409": Example(
+        "LABELS FROM gives a map from labels to numbers that are no probabilities: below 0, above 1, NULL, or of a sum "
+        "that is not 1. Those of a BITVECTOR need not sum to 1.",
+        "CREATE MODEL m FOR TASK spam FROM comments FEATURES (body)\n"
+        "  LABELS FROM (SELECT id, MAP {'ham': 0.5, 'spam': 0.9} FROM comments);",
     ),
     "WS501": Example(
         "predict or evaluate is asked for a task that no model was trained for.",

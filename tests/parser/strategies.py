@@ -275,7 +275,7 @@ def models(draw: st.DrawFn) -> ModelSpec:
         payloads=draw(st.just(()) | names()),
         slices=draw(st.just(()) | st.just(("*",)) | names()),
         augment=draw(st.just(()) | names()),
-        labels_sql=draw(st.none() | st.just("SELECT id, label FROM g")),
+        labels_from=draw(st.sampled_from([(), ("SELECT id, label FROM g",), ("SELECT id, a FROM g", "FROM h")])),
         options=draw(OPTIONS),
         comment=draw(COMMENTS),
     )

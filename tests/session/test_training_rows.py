@@ -162,10 +162,48 @@ def test_a_query_of_some_rows_is_read_as_it_is(db: wsdb.Session) -> None:
 
 
 def test_given_labels_of_elements_and_bitvectors(db: wsdb.Session) -> None:
-    one = {"tasks": (("tags", 1.0),), "labels_sql": "SELECT id, pos, 'word' AS label FROM tokens WHERE value = 'is'"}
+    one = {
+        "tasks": (("tags", 1.0),),
+        "labels_from": ("SELECT id, pos, 'word' AS label FROM tokens WHERE value = 'is'",),
+    }
     assert read(db, "__p_tags", **one)[:2] == [[None, None, [0.0, 1.0], None], [[0.0, 1.0], None, None]]
-    bits = {"tasks": (("about", 1.0),), "labels_sql": "SELECT id, ['size', 'place'] AS label FROM queries WHERE id > 3"}
+    bits = {
+        "tasks": (("about", 1.0),),
+        "labels_from": ("SELECT id, ['size', 'place'] AS label FROM queries WHERE id > 3",),
+    }
     assert read(db, "__p_about", **bits) == [None, None, None, [0.0, 1.0, 1.0], [0.0, 1.0, 1.0], None, None]
+
+
+def test_given_probabilities_are_read_by_label(db: wsdb.Session) -> None:
+    soft = "MAP {'yes': 0.75, 'no': 0.252}"  # rounded: divided by the sum
+    rows = {"tasks": (("height", 1.0),), "labels_from": (f"SELECT id, {soft} AS label FROM queries WHERE id <> 2",)}
+    found = read(db, "__p_height", **rows)
+    assert where(found) == [True, False, True, True, True, False, False]
+    assert found[0] == pytest.approx([0.252 / 1.002, 0.75 / 1.002])
+    bits = {"tasks": (("about", 1.0),), "labels_from": ("SELECT id, MAP {'size': 0.3} AS label FROM queries",)}
+    assert read(db, "__p_about", **bits)[0] == [None, None, 0.3]
+    own = "SELECT id, 2 AS pos, MAP {'no': 0.25, 'yes': 0.75} AS label FROM queries"
+    picks = read(db, "__p_best", tasks=(("best", 1.0),), labels_from=(own,))
+    assert picks == [[[1.0, 0.0], [0.25, 0.75]], None, None, None, [[1.0, 0.0], [0.25, 0.75]], None, None]
+
+
+def test_a_query_labels_the_tasks_it_has_columns_of(db: wsdb.Session) -> None:
+    given = {
+        "labels_from": (
+            "SELECT id, 'no' AS Height, ['size'] AS about FROM queries WHERE id = 3",
+            "SELECT id, pos, 'name' AS tags FROM tokens WHERE value = 'ann'",
+        )
+    }
+    step = step_of(db, columns=("body",), **given)
+    assert [(one.task, one.label, one.place) for one in step.given] == [
+        ("height", "Height", 0),
+        ("about", "about", 0),
+        ("tags", "tags", 1),
+    ]
+    assert len(step.labels) == 2  # types and best keep those of their label models
+    assert read(db, "__p_height", **given) == [None, None, [1.0, 0.0], None, None, None, None]
+    assert read(db, "__p_tags", **given)[:2] == [[None, None, None, [1.0, 0.0]], None]
+    assert where(read(db, "__p_types", **given)) == [True, True, True, False, False, False, False]
 
 
 def test_gold_that_a_feature_or_function_reads_is_refused(db: wsdb.Session) -> None:
@@ -174,7 +212,7 @@ def test_gold_that_a_feature_or_function_reads_is_refused(db: wsdb.Session) -> N
         step_of(db, columns=("body",))
     assert caught.value.code == "WS361"
     step_of(db, columns=("body",), options=(("allow_gold", True),))
-    step_of(db, columns=("body",), tasks=(("height", 1.0),), labels_sql="SELECT id, label FROM gold_height")
+    step_of(db, columns=("body",), tasks=(("height", 1.0),), labels_from=("SELECT id, label FROM gold_height",))
     assert "model m: LABELS FROM reads gold_height, the gold of task height" in db.notices
     db.execute(
         "CREATE TABLE own AS SELECT id, body, 'yes' AS truth FROM queries;"

@@ -79,7 +79,7 @@ class ModelSpec:
     slices : names of the slices that get capacity of their own; ``("*",)`` is all slices on the source's relation, as
         they are when the model is trained
     augment : names of the transformation functions that make more training rows
-    labels_sql : a SELECT of keys and label that replaces the label model's labels, or None
+    labels_from : SELECTs of keys and labels, which replace the label model's labels of the tasks they have columns of
     options : (name, value) pairs of the WITH clause, sorted by name
     """
 
@@ -92,6 +92,6 @@ class ModelSpec:
     payloads: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     augment: tuple[str, ...] = ()
-    labels_sql: str | None = None
+    labels_from: tuple[str, ...] = ()
     options: tuple[tuple[str, Option], ...] = ()
     comment: str | None = None

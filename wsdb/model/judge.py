@@ -180,14 +180,14 @@ def offsets_of(task: TaskTarget, logits: np.ndarray, labels: TaskRows, share: fl
         return (
             np.zeros(len(task.labels)) if task.balance is None else part * bit_offsets(logits, np.array(task.balance))
         )
-    if share == "auto" and labels.indptr is None and _certain(labels):
+    if share == "auto" and labels.indptr is None and (task.given or _certain(labels)):
         return _prior_shift(task, labels)
     matched = _to_match(task, logits, labels)
     return np.zeros(len(task.labels)) if matched is None else part * decision_offsets(*matched)
 
 
 def _certain(labels: TaskRows) -> bool:
-    """Return whether every label of a row is given with probability 1, as by LABELS FROM; also without a label."""
+    """Return whether every label of a row has probability 1, as those of sources; also without a label."""
     known = labels.probabilities[labels.labeled]
     return bool((known.max(axis=1) > 1 - _CERTAIN).all())
 

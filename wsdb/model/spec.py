@@ -27,6 +27,8 @@ class TaskTarget:
         label, each above 0 and below 1); None where unknown
     kind : one of `KINDS`
     payload : the sequence or set whose elements the task labels; None where it labels the row
+    given : whether the labels are the user's own, which are trusted as they are: 'auto' does not sharpen them, and
+        decisions are not matched to their shares
     """
 
     name: str
@@ -35,6 +37,7 @@ class TaskTarget:
     balance: tuple[float, ...] | None = None
     kind: str = "multiclass"
     payload: str | None = None
+    given: bool = False
 
     def __post_init__(self) -> None:
         least = 1 if self.kind == "bitvector" else 2

@@ -187,7 +187,7 @@ class Run:
         held_out, notes = held_out_rows(self.tasks, rows.labels, rows.keys, self.spec, rows.made)
         targets = []
         for task, labels, gold, out in zip(self.tasks, rows.labels, rows.gold, held_out, strict=True):
-            sharpen = resolve_sharpen(self.spec, rows.encoder, len(task.labels))
+            sharpen = resolve_sharpen(self.spec, rows.encoder, task)
             found = training_labels(task, labels, self.spec, sharpen, self.factors(rows, task, labels))
             hidden = np.isin(rows.keys, rows.keys[out]) if (rows.made == 1).any() else out
             targets.append(found.without(hidden | gold.rows))  # rows of dev are not even taught the prior

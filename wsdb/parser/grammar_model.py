@@ -117,7 +117,11 @@ def _slices(cursor: Cursor) -> dict[str, object]:
 
 
 def _labels_from(cursor: Cursor) -> dict[str, object]:
-    return {"labels_sql": cursor.parenthesis("labels query")}
+    queries: list[str] = []
+    while not queries or cursor.accept(","):
+        queries.append(cursor.parenthesis("labels query"))
+        cursor.spans[f"labels query {len(queries) - 1}"] = cursor.spans.pop("labels query")
+    return {"labels_from": tuple(queries)}
 
 
 def _with(cursor: Cursor) -> dict[str, object]:

@@ -239,8 +239,8 @@ def _model(spec: ModelSpec) -> str:
     parts += _list("PAYLOADS", spec.payloads)
     parts += ["SLICES (*)"] if spec.slices == ("*",) else _list("SLICES", spec.slices)
     parts += _list("AUGMENT WITH", spec.augment)
-    if spec.labels_sql is not None:
-        parts.append(f"LABELS FROM ({spec.labels_sql})")
+    if spec.labels_from:
+        parts.append("LABELS FROM " + ", ".join(f"({query})" for query in spec.labels_from))
     if spec.options:
         parts.append("WITH (" + ", ".join(f"{key} = {value(option)}" for key, option in spec.options) + ")")
     return "\n  ".join(parts) + _comment(spec.comment)

@@ -272,12 +272,16 @@ class CreateModel(Create):
     ``CREATE [OR REPLACE] MODEL [IF NOT EXISTS] name FOR {TASK task | TASKS (task [WEIGHT w], … | *)}
     [FROM {relation | (query)}] [FEATURES (column, … | * [EXCLUDE (column, …)])] [FEATURE SET name] …
     [PAYLOADS (payload, …)] [SLICES (slice, … | *)] [AUGMENT WITH (transformation function, …)]
-    [LABELS FROM (SELECT key, label …)] [WITH (option = value, …)] [COMMENT 'text']``
+    [LABELS FROM (SELECT key, task, …), …] [WITH (option = value, …)] [COMMENT 'text']``
 
     Clauses may stand in any order. Every run that changes something makes a new version. Without FROM the rows are
     those of the tasks' relation; TASKS (*) are all tasks on it. A model reads FEATURES, PAYLOADS or both. SLICES get
     capacity of their own; SLICES (*) are all slices on the relation and its payloads, as they are when the model is
     trained. AUGMENT WITH makes more training rows.
+
+    LABELS FROM gives labels of your own: a query has the keys of tasks, and a column of labels for each of them, named
+    as the task. A label is a string, of a BITVECTOR a list of them, or a MAP from labels to probabilities; NULL is no
+    label. Tasks without a column have the labels of their label models.
     """
 
     spec: ModelSpec

@@ -311,6 +311,27 @@ class JointFit(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class GivenLabels:
+    """The column of LABELS FROM that has the labels of one task.
+
+    Attributes
+    ----------
+    task : name of the task
+    sql : the query
+    keys : its columns that are the task's keys, in their order
+    label : its column of labels: strings, of a bitvector lists of them; or where `soft`, maps from label to probability
+    place : which of the queries of LABELS FROM it is, from 0
+    """
+
+    task: str
+    sql: str
+    keys: tuple[str, ...]
+    label: str
+    soft: bool
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class Train(Step):
     """Train one network for the tasks of a model on the rows that its labels cover.
 
@@ -322,7 +343,7 @@ class Train(Step):
     payloads : sequences, sets and singletons that are read, each after those it is made from
     lists : (column, SQL type) pairs of the columns that payloads add to the features
     slices : groups of rows that get capacity of their own
-    given : the columns of LABELS FROM: the task's keys, then the label; None without it
+    given : labels of LABELS FROM, by task; the other tasks have those of their label models
     augment : the functions that make more rows from those of the source
     more : the sources of further rows
     """
@@ -336,7 +357,7 @@ class Train(Step):
     payloads: tuple[Payload, ...] = ()
     lists: tuple[tuple[str, str], ...] = ()
     slices: tuple[Slice, ...] = ()
-    given: tuple[str, ...] | None = None
+    given: tuple[GivenLabels, ...] = ()
     augment: tuple[TransformationFunction, ...] = ()
     more: tuple[Source, ...] = ()
 
@@ -344,6 +365,10 @@ class Train(Step):
     def columns(self) -> tuple[tuple[str, str], ...]:
         """All columns that the network reads, with their SQL types."""
         return (*self.features, *self.lists)
+
+    def given_to(self, task: Task) -> GivenLabels | None:
+        """Return the labels that LABELS FROM gives a task, None where it has those of its label model."""
+        return next((one for one in self.given if one.task == task.name), None)
 
     @property
     def inputs(self) -> tuple[Step, ...]:

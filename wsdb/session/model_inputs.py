@@ -17,6 +17,7 @@ from wsdb.core.task import Task
 from wsdb.model.features import family
 from wsdb.parser.statements import Statement
 from wsdb.planner.facts import LFFacts, TaskFacts
+from wsdb.planner.steps import GivenLabels
 from wsdb.session.model_options import check_effects, effective_options
 from wsdb.session.rooms import Rooms
 from wsdb.session.training_rows import row_keys
@@ -30,16 +31,9 @@ def resolve(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot, at: Statem
     CatalogError
         WS201 for something that does not exist.
     SpecError
-        WS307 for an option that does not exist, cannot have its value or would change nothing; WS316 for LABELS FROM
-        with several tasks.
+        WS307 for an option that does not exist, cannot have its value or would change nothing.
     """
     spec = check_references(snapshot.expanded(spec, at), snapshot, at)
-    if spec.labels_sql is not None and len(spec.tasks) > 1:
-        raise SpecError(
-            "WS316",
-            "LABELS FROM gives the labels of one task; this model has several",
-            span=at.spans.get("labels query"),
-        )
     try:
         found = replace(spec, options=effective_options(dict(spec.options)))
         payloads = model_payloads(found, [snapshot.task(name) for name, _ in found.tasks], snapshot)
@@ -177,37 +171,6 @@ def source_keys(rooms: Rooms, spec: ModelSpec, tasks: Sequence[Task], at: Statem
     return tuple(keys)
 
 
-def label_columns(rooms: Rooms, spec: ModelSpec, task: Task, at: Statement | None) -> tuple[str, ...]:
-    """Return the columns of LABELS FROM: the task's keys, then the label.
-
-    Raises
-    ------
-    SpecError
-        WS313 where the query does not return the keys and one more column: of strings, of a bitvector lists of them.
-    """
-    span = at.spans.get("labels query") if at is not None else None
-    columns = rooms.engine.describe(spec.labels_sql or "", span, f'LABELS FROM of model "{spec.name}"')
-    names = {name.lower(): name for name, _ in columns}
-    rest = [(name, kind) for name, kind in columns if name.lower() not in {key.lower() for key in task.keys}]
-    if any(key.lower() not in names for key in task.keys) or len(rest) != 1:
-        raise SpecError(
-            "WS313",
-            f"LABELS FROM returns ({', '.join(names.values())}); it must return {', '.join(task.keys)} and a label",
-            span=span,
-        )
-    label, kind = rest[0]
-    if task.kind == "bitvector":
-        if not (kind.endswith("[]") and kind.startswith(("VARCHAR", "ENUM"))):
-            raise SpecError(
-                "WS313",
-                f'LABELS FROM: column "{label}" is {kind}; labels of a bitvector are a list of strings',
-                span=span,
-            )
-    elif not kind.startswith(("VARCHAR", "ENUM")) or kind.endswith("[]"):
-        raise SpecError("WS313", f'LABELS FROM: column "{label}" is {kind}; labels are strings', span=span)
-    return (*(names[key.lower()] for key in task.keys), label)
-
-
 def refuse_gold(
     rooms: Rooms,
     spec: ModelSpec,
@@ -215,6 +178,7 @@ def refuse_gold(
     columns: Columns,
     lfs: Mapping[str, Sequence[LabelingFunction]],
     facts: Mapping[str, TaskFacts],
+    given: Sequence[GivenLabels],
     at: Statement | None,
 ) -> None:
     """Raise where gold labels reach training unasked: as a column that the model reads, or by a labeling function.
@@ -223,7 +187,8 @@ def refuse_gold(
 
     Parameters
     ----------
-    lfs, facts : by task, its labeling functions and what they read; empty with LABELS FROM
+    lfs, facts : by task, its labeling functions and what they read; of those that LABELS FROM does not label
+    given : what LABELS FROM labels
 
     Raises
     ------
@@ -243,7 +208,8 @@ def refuse_gold(
             raise SpecError(
                 "WS361", f'feature "{column}" holds the gold labels of task "{task.name}"', span=span, hint=hint
             )
-        if spec.labels_sql is not None and relation in rooms.engine.relations_of(spec.labels_sql):
+        own = next((one for one in given if one.task == task.name), None)
+        if own is not None and relation in rooms.engine.relations_of(own.sql):
             rooms.notice(f"model {spec.name}: LABELS FROM reads {relation}, the gold of task {task.name}")
         for lf in lfs.get(task.name, ()):
             if lf.enabled and _reads_gold(rooms, lf, task, facts[task.name].lfs[lf.name]):

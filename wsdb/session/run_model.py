@@ -17,8 +17,8 @@ from wsdb.planner.labels import hash_of, plan_labels
 from wsdb.planner.model import plan_model, scan_of
 from wsdb.planner.steps import Reuse, Step, Train, walk
 from wsdb.session import run_labels, run_train
+from wsdb.session.given_labels import given_labels
 from wsdb.session.model_inputs import (
-    label_columns,
     model_columns,
     model_payloads,
     refuse_gold,
@@ -46,20 +46,21 @@ def plan(
     features, lists = model_columns(rooms, spec, tasks, payloads, snapshot, at)
     keys = source_keys(rooms, spec, tasks, at)
     slices = tuple(snapshot.model_slices(spec))
+    given = given_labels(rooms, spec, tasks, at)
+    by_hand = {one.task for one in given}
     labels: list[Step] = []
-    hashes: list[str] = []
-    given, facts = None, {}
-    if spec.labels_sql is not None:
-        given = label_columns(rooms, spec, tasks[0], at)
-        hashes = [rooms.engine.rows_hash(f"(\n{spec.labels_sql}\n)", given), data_hash(tasks[0])]
-    else:
-        for task in tasks:
-            found = run_labels.facts_of(rooms, task, snapshot)
-            labels.append(plan_labels(task, snapshot, found))
-            hashes.append(hash_of(task, snapshot, found))
-            facts[task.name] = found[task.name.lower()]
+    hashes = [rooms.engine.rows_hash(f"(\n{one.sql}\n)", (*one.keys, one.label)) for one in given]
+    facts = {}
+    for task in tasks:
+        if task.name in by_hand:
+            hashes.append(data_hash(task))
+            continue
+        found = run_labels.facts_of(rooms, task, snapshot)
+        labels.append(plan_labels(task, snapshot, found))
+        hashes.append(hash_of(task, snapshot, found))
+        facts[task.name] = found[task.name.lower()]
     lfs = {name: snapshot.lfs(name) for name in facts}
-    refuse_gold(rooms, spec, tasks, (*features, *lists), lfs, facts, at)
+    refuse_gold(rooms, spec, tasks, (*features, *lists), lfs, facts, given, at)
     hashes += [*map(data_hash, payloads), *map(data_hash, slices)]
     hashes += [rooms.engine.rows_hash(rooms.engine.table(group.stored), group.keys) for group in slices]
     hashes += [gold_hash(rooms, task) for task in tasks if task.gold is not None and task.split is not None]
@@ -146,7 +147,8 @@ def create_model(stmt: CreateModel, rooms: Rooms, step: Step | None = None) -> N
         ("transformation function", spec.augment),
     ):
         parents += [(kind, name) for name in names]
-    parents += [("labels", name) for name, _ in spec.tasks] if spec.labels_sql is None else []
+    by_hand = {one.task for one in given_labels(rooms, spec, [snapshot.task(name) for name, _ in spec.tasks], stmt)}
+    parents += [("labels", name) for name, _ in spec.tasks if name not in by_hand]
 
     def work() -> None:
         rooms.catalog.put(

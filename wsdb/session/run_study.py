@@ -15,6 +15,7 @@ from wsdb.monitor.study import ALL, STUDENT, Score, compared, mean_of, nets, sco
 from wsdb.planner.steps import Train
 from wsdb.session import run_labels, run_model, run_train
 from wsdb.session.arguments import Given
+from wsdb.session.given_labels import given_labels
 from wsdb.session.rooms import Rooms
 from wsdb.session.training_rows import training_query
 
@@ -80,9 +81,11 @@ def read(rooms: Rooms, study: str, model: str, snapshot: CatalogSnapshot, given:
         return
     if barred:
         raise CatalogError("WS204", f'{study} of model "{model}" is not computed yet: {barred}')
-    if spec.labels_sql is None:
-        for name, _ in spec.tasks:
-            run_labels.read_labels(rooms, snapshot, snapshot.task(name), matrix_only=False)
+    tasks = [snapshot.task(name) for name, _ in spec.tasks]
+    by_hand = {one.task for one in given_labels(rooms, spec, tasks, None)}
+    for task in tasks:
+        if task.name not in by_hand:
+            run_labels.read_labels(rooms, snapshot, task, matrix_only=False)
     step = run_model.plan(rooms, spec, rooms.catalog.snapshot(), full=True)
     assert isinstance(step, Train)
     if step.input_hash != stored.input_hash:

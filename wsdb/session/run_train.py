@@ -78,7 +78,7 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
         policy, drawn = policy_for(step, lambda tried: held_out_loss(run(tried, replace(options, search="none"))))
         trained = run(policy, options, folder)
     except WsdbError as error:
-        if error.code == "WS505" and step.given is not None:
+        if error.code == "WS505" and error.data.get("task") in {one.task for one in step.given}:
             error.hint = "LABELS FROM gives no label to a row of the split train"
         raise error.at(at.spans.get(f"option {error.data.get('option')}", at.span)) from None
     seconds = time.perf_counter() - start
@@ -167,7 +167,15 @@ def targets_of(step: Train) -> list[TaskTarget]:
     from wsdb.model.spec import TaskTarget
 
     return [
-        TaskTarget(task.name, task.labels, weight, task.shares, task.kind, task.payload if on_elements(task) else None)
+        TaskTarget(
+            task.name,
+            task.labels,
+            weight,
+            task.shares,
+            task.kind,
+            task.payload if on_elements(task) else None,
+            given=step.given_to(task) is not None,
+        )
         for task, (_, weight) in zip(step.tasks, step.spec.tasks, strict=True)
     ]
 

@@ -9,7 +9,7 @@ from wsdb.core.rowsql import gold_labels
 from wsdb.core.slice import Slice, elements_of
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.core.task import Task
-from wsdb.planner.steps import Train
+from wsdb.planner.steps import GivenLabels, Train
 from wsdb.session.rooms import Rooms
 
 ROWS = "__rows"
@@ -88,8 +88,9 @@ def members_select(rooms: Rooms, keys: tuple[str, ...], slices: Sequence[tuple[S
 
 def labels_select(rooms: Rooms, step: Train, task: Task, *, uncovered: str) -> str:
     """Return the SELECT of row keys and ``probs``, the training labels of rows of the split train."""
-    if step.given is not None:
-        return _regrouped(_given_labels(rooms, step, task), task)
+    given = step.given_to(task)
+    if given is not None:
+        return _regrouped(given_select(rooms, given, task), task)
     used = "split IS NOT DISTINCT FROM 'train'" + ("" if uncovered == "prior" else " AND covered")
     table = rooms.engine.table(f"training_{task.name}")
     return _regrouped(f"SELECT {idents(task.keys)}, CASE WHEN {used} THEN probs END AS probs FROM {table}", task)
@@ -129,15 +130,47 @@ def hot(task: Task, label: str) -> str:
     return f"CASE WHEN list_contains({names}, {label}) THEN {hot} END"
 
 
-def _given_labels(rooms: Rooms, step: Train, task: Task) -> str:
-    """Return the SELECT of keys and one-hot probabilities from LABELS FROM, rows of the split train only."""
-    assert step.given is not None
-    *own, label = step.given
-    of = list(zip(own, task.keys, strict=True))
-    on = " AND ".join(f"g.{ident(name)} = r.{ident(key)}" for name, key in of)
-    text = f"g.{ident(label)}" if task.kind == "bitvector" else f"CAST(g.{ident(label)} AS VARCHAR)"
-    train = f"r.split IS NOT DISTINCT FROM 'train' AND {text} IS NOT NULL"
-    return (
-        f"SELECT {idents(task.keys, 'r.')}, CASE WHEN {train} THEN {hot(task, text)} END AS probs "
-        f"FROM {rooms.engine.table(f'rows_{task.name}')} AS r LEFT JOIN (\n{step.spec.labels_sql}\n) AS g ON {on}"
+def given_rows(rooms: Rooms, given: GivenLabels, task: Task) -> str:
+    """Return the SELECT of the labels of LABELS FROM: the task's keys, as the task has them, and ``__label``.
+
+    A key that cannot be one of the task is NULL. Rows without a label are left out.
+    """
+    types = dict(rooms.engine.columns(rooms.engine.table(f"rows_{task.name}")))
+    keys = ", ".join(
+        f"TRY_CAST({ident(own)} AS {types[key]}) AS {ident(key)}"
+        for own, key in zip(given.keys, task.keys, strict=True)
     )
+    label = ident(given.label)
+    return f"SELECT {keys}, {label} AS __label FROM (\n{given.sql}\n) WHERE {label} IS NOT NULL"
+
+
+def given_select(rooms: Rooms, given: GivenLabels, task: Task) -> str:
+    """Return the SELECT of keys and ``probs`` from LABELS FROM: those of rows of the split train, NULL without a label.
+
+    What a map of a bitvector does not name is unknown; other maps give it the probability 0. Of a select task, elements
+    that are not named are not the one that is picked, where one of their row is.
+    """
+    if given.soft:
+        probs = soft(task, "CAST(g.__label AS MAP(VARCHAR, DOUBLE))")
+    else:
+        probs = hot(task, "g.__label" if task.kind == "bitvector" else "CAST(g.__label AS VARCHAR)")
+    known = "r.split IS NOT DISTINCT FROM 'train' AND g.__label IS NOT NULL"
+    found = (
+        f"SELECT {idents(task.keys)}, CASE WHEN {known} THEN {probs} END AS probs "
+        f"FROM {rooms.engine.table(f'rows_{task.name}')} AS r LEFT JOIN ({given_rows(rooms, given, task)}) AS g "
+        f"USING ({idents(task.keys)})"
+    )
+    if task.kind != "select":
+        return found
+    picked = f"bool_or(probs[2] > 0) OVER (PARTITION BY {idents(row_keys(task))})"
+    return (
+        f"SELECT {idents(task.keys)}, CASE WHEN {picked} THEN coalesce(probs, [1.0, 0.0]) END AS probs FROM ({found})"
+    )
+
+
+def soft(task: Task, shares: str) -> str:
+    """Return SQL of probabilities by label, a MAP(VARCHAR, DOUBLE), as one number for each label of the task."""
+    names = f"[{literals(task.labels)}]"
+    if task.kind == "bitvector":
+        return f"list_transform({names}, lambda __l: {shares}[__l])"
+    return f"list_transform({names}, lambda __l: coalesce({shares}[__l], 0) / list_sum(map_values({shares})))"
