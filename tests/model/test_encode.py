@@ -197,9 +197,15 @@ def test_a_vector_of_another_length_is_an_error_at_prediction() -> None:
 @pytest.mark.parametrize(
     ("duckdb_type", "hint"),
     [
-        ("BLOB", "VARCHAR, ENUM, BOOLEAN"),
-        ("MAP(VARCHAR, INTEGER)", "VARCHAR, ENUM, BOOLEAN"),
-        ("UUID", "VARCHAR, ENUM, BOOLEAN"),
+        ("BLOB", 'decode("x")'),
+        ("MAP(VARCHAR, INTEGER)", "\"x\"['key'] AS key"),
+        ("UUID", "leave it out"),
+        ("JSON", "\"x\" ->> 'field'"),
+        ("JSON[]", "VARCHAR, ENUM, BOOLEAN"),
+        ("TIMESTAMP[]", "VARCHAR, ENUM, BOOLEAN"),
+        ("BOOLEAN[]", 'CAST("x" AS TINYINT[])'),
+        ("STRUCT(a INTEGER)[]", 'AS SET ("x")'),
+        ("ENUM('a', 'b')[]", 'AS SET ("x")'),
         ("VARCHAR[][]", "VARCHAR, ENUM, BOOLEAN"),
         ("VARCHAR[]", 'AS SET ("x")'),
         ("STRUCT(a INTEGER)", '"x".field AS field'),

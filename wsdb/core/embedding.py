@@ -12,7 +12,7 @@ class Embedding:
     Attributes
     ----------
     name : unique among embeddings, compared without case
-    file : the path as it was written: of a parquet or CSV file
+    file : the path as it was written; its ending says how it is read
     """
 
     name: str

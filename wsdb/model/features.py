@@ -76,25 +76,37 @@ def family(name: str, duckdb_type: str) -> str:
         raise ModelError(
             "WS503",
             f"a model cannot read column {name} of type {duckdb_type}",
-            hint=_hint(name, text),
+            hint=_hint(name, base, lists=array is not None),
             column=name,
             type=duckdb_type,
         )
     return found
 
 
-def _hint(name: str, duckdb_type: str) -> str:
-    """Say what a model can read in place of a type in capitals."""
+def _hint(name: str, base: str, *, lists: bool) -> str:
+    """Say what a model can read in place of a type, whose name is in capitals, or of lists of it."""
     own = ident(name)
-    for start, hint in (
-        ("STRUCT", f"give it fields as columns, FROM (SELECT *, {own}.field AS field FROM …)"),
-        ("INTERVAL", f"give it a number, FROM (SELECT * REPLACE (epoch({own}) AS {own}) FROM …)"),
-        ("TIME", f"give it a number, FROM (SELECT * REPLACE (epoch({own}) AS {own}) FROM …)"),
-        ("VARCHAR[", f"CREATE PAYLOAD … AS SET ({own}), or AS SEQUENCE, reads the elements of a list of strings"),
-    ):
-        if duckdb_type.startswith(start) and not duckdb_type.endswith("[][]"):
-            return hint
-    return f"supported are {SUPPORTED}; cast the column in the model's SELECT"
+    number = f"give it a number, FROM (SELECT * REPLACE (epoch({own}) AS {own}) FROM …)"
+    words = f"CREATE PAYLOAD … AS SET ({own}), or AS SEQUENCE, reads the elements of a list of strings"
+    single = {
+        "STRUCT": f"give it fields as columns, FROM (SELECT *, {own}.field AS field FROM …)",
+        "MAP": f"give it values as columns, FROM (SELECT *, {own}['key'] AS key FROM …)",
+        "JSON": f"give it what matters as columns, FROM (SELECT *, {own} ->> 'field' AS field FROM …), or all of it as "
+        f"text, CAST({own} AS VARCHAR)",
+        "INTERVAL": number,
+        "TIME": number,
+        "UUID": f"an id says nothing of rows to come: leave it out; if its values come back, CAST({own} AS VARCHAR)",
+        "BLOB": f"give it text, FROM (SELECT * REPLACE (decode({own}) AS {own}) FROM …), or the vector of an image or "
+        "a sound as a column FLOAT[]",
+    }
+    several = {
+        "STRUCT": f"CREATE PAYLOAD … AS SET ({own}), or AS SEQUENCE, reads the elements of a list of structs",
+        "BOOLEAN": f"give it a vector, FROM (SELECT * REPLACE (CAST({own} AS TINYINT[]) AS {own}) FROM …)",
+        "VARCHAR": words,
+        "ENUM": words,
+    }
+    found = (several if lists else single).get(base)
+    return found or f"supported are {SUPPORTED}; cast the column in the model's SELECT"
 
 
 def choose_kinds(

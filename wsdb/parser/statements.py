@@ -220,7 +220,8 @@ class CreateEmbedding(Create):
 
     The file is parquet or CSV: a column token (or else the first one that is VARCHAR), and either a column of lists of
     numbers or a column for each number; or text (.txt, .vec) as GloVe and word2vec write it, a token and its numbers on
-    each line, with blanks between. It is read once, into the table wsdb."embedding_<name>".
+    each line, with blanks between; or numpy (.npy), numbers of shape (tokens, d), with the tokens as the lines of the
+    .txt file of the same name beside it. It is read once, into the table wsdb."embedding_<name>".
     """
 
     spec: Embedding

@@ -115,7 +115,8 @@ def _check_types(spec: ModelSpec, features: Columns, at: Statement | None) -> No
             wrong[name] = error
     for name, found in wrong.items():
         if spec.columns == ("*",):
-            found.hint = f"FEATURES (* EXCLUDE ({idents((*spec.excluded, *wrong))})) leaves out what it cannot read"
+            left_out = f"FEATURES (* EXCLUDE ({idents((*spec.excluded, *wrong))})) leaves out what it cannot read"
+            found.hint = f"{found.hint}; {left_out}"
         raise found.at(None if at is None else at.spans.get(f"column {name.lower()}", at.at("features")))
 
 
