@@ -399,6 +399,7 @@ EXAMPLES: dict[str, Example] = {
     "WS601": Example("Another process holds the database file. DuckDB lets one process write, or many read."),
     "WS602": Example("The file is not a DuckDB database, or is damaged."),
     "WS603": Example("The file was written by a version of wsdb with another layout of schema wsdb."),
+    "WS604": Example("The database is open read-only, and the statement writes."),
     "WS701": Example("Training needs torch, which is an optional package. Predictions do not."),
     "WS702": Example("The option device asks for hardware that this machine does not have."),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -13,6 +14,8 @@ from wsdb.core.sqltext import ident
 
 CLOCKS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Words without parentheses that answer the time; DuckDB's tree shows them as columns."""
+PURE = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"})
+"""Table functions that answer their arguments alone."""
 KNOWN = 20_000
 """What about this many queries read is kept in memory."""
 
@@ -24,7 +27,8 @@ class Functions:
     Attributes
     ----------
     volatile : lower-cased names of those that may answer differently for the same input
-    macros : by lower-cased name, the definitions of the user's macros, part of what a body that calls them means
+    macros : by lower-cased name, the user's macros as SELECTs, part of what a body that calls them means
+    code : by lower-cased name, the fingerprints of Python functions that the session has registered
     aggregates : lower-cased names of aggregate functions
     own : lower-cased names of the functions that are not DuckDB's own, wsdb's and those of Python among them
     """
@@ -33,14 +37,21 @@ class Functions:
     macros: Mapping[str, tuple[str, ...]]
     aggregates: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
-def functions(con: duckdb.DuckDBPyConnection) -> Functions:
-    """Return the functions of a database that matter for fingerprints."""
+def functions(con: duckdb.DuckDBPyConnection, code: Mapping[str, str] = MappingProxyType({})) -> Functions:
+    """Return the functions of a database that matter for fingerprints.
+
+    Parameters
+    ----------
+    code : see `Functions`
+    """
+    ours = "schema_name = 'wsdb' OR (database_name = 'temp' AND contains(coalesce(macro_definition, ''), '.wsdb.'))"
     rows = con.execute(
         "SELECT function_name, stability IS NOT NULL AND stability <> 'CONSISTENT', "
-        "CASE WHEN function_type IN ('macro', 'table_macro') AND NOT internal AND schema_name <> 'wsdb' "
-        "AND database_name <> 'temp' THEN coalesce(macro_definition, '') END AS definition, "
+        f"CASE WHEN function_type IN ('macro', 'table_macro') AND NOT internal AND NOT ({ours}) "
+        "THEN if(function_type = 'macro', 'SELECT ', '') || coalesce(macro_definition, '') END AS definition, "
         "function_type = 'aggregate' AS aggregate, NOT internal AS own "
         "FROM duckdb_functions() WHERE stability <> 'CONSISTENT' OR aggregate OR own ORDER BY ALL"
     ).fetchall()
@@ -51,7 +62,7 @@ def functions(con: duckdb.DuckDBPyConnection) -> Functions:
             macros[name] = (*macros.get(name, ()), definition)
     volatile = frozenset(name for name, changing, _, _, _ in rows if changing)
     aggregates = frozenset(name for name, _, _, aggregate, _ in rows if aggregate)
-    return Functions(volatile, macros, aggregates, frozenset(name for name, *_, own in rows if own))
+    return Functions(volatile, macros, aggregates, frozenset(name for name, *_, own in rows if own), code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +76,9 @@ class Reads:
     everything : whether a star or a COLUMNS expression stands in it
     relations : SQL names of the tables and views it reads, without its own CTEs
     functions : lower-cased names of the functions it calls
-    opaque : whether it calls a table function, whose input cannot be fingerprinted
-    macros : definitions of the user's macros it calls
+    tables : lower-cased names of the table functions it calls
+    opaque : whether it calls a table function whose input cannot be fingerprinted
+    macros : the user's macros and Python functions that it calls, by what they are made of
     constants : its string constants and numbers, as text
     models : what it predicts with: the names that calls of ``predict`` start with; the relations are in `relations`
     """
@@ -76,6 +88,7 @@ class Reads:
     everything: bool = False
     relations: tuple[str, ...] = ()
     functions: frozenset[str] = frozenset()
+    tables: frozenset[str] = frozenset()
     opaque: bool = False
     macros: tuple[str, ...] = ()
     constants: frozenset[str] = frozenset()
@@ -134,19 +147,22 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
     while called := sorted((found.functions & known.macros.keys()) - done):
         done.update(called)
         for definition in (text for name in called for text in known.macros[name]):
-            inner = _reads(con, f"SELECT {definition}")
+            inner = _reads(con, definition)
             found = Reads(
                 found.names | inner.names,
                 found.alone | inner.alone,
                 found.everything or inner.everything,
                 tuple(dict.fromkeys([*found.relations, *inner.relations])),
                 found.functions | inner.functions,
+                found.tables | inner.tables,
                 found.opaque or inner.opaque,
                 (*found.macros, definition),
                 found.constants | inner.constants,
                 (*found.models, *inner.models),
             )
-    return found
+    code = tuple(known.code[name] for name in sorted(found.functions & known.code.keys()))
+    unknown = found.tables - PURE - known.macros.keys()
+    return replace(found, opaque=found.opaque or bool(unknown), macros=(*found.macros, *code))
 
 
 def prepare(con: duckdb.DuckDBPyConnection, queries: Iterable[str]) -> None:
@@ -175,7 +191,8 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
     relations: dict[str, None] = {}
     functions: set[str] = set()
     ctes: set[str] = set()
-    everything = opaque = False
+    everything = False
+    tables: set[str] = set()
     constants: set[str] = set()
     models: list[str] = []
     for node in nodes(parsed):
@@ -191,8 +208,9 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
             relations[".".join(ident(part) for part in path)] = None
         elif kind == "TABLE_FUNCTION":
             predicted = _predicted(node)
-            opaque = opaque or predicted is None
-            if predicted is not None:
+            if predicted is None:
+                tables.add(node["function"].get("function_name", "").lower())
+            else:
                 models.append(predicted[0])
                 relations[predicted[1]] = None
         elif node.get("class") == "CONSTANT":
@@ -202,9 +220,15 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
         if isinstance(node.get("cte_map"), dict):
             ctes.update(entry["key"].lower() for entry in node["cte_map"]["map"])
     own = tuple(relation for relation in relations if relation.strip('"').lower() not in ctes)
-    texts = frozenset(constants - {""})
     return Reads(
-        frozenset(names), frozenset(alone), everything, own, frozenset(functions), opaque, (), texts, tuple(models)
+        frozenset(names),
+        frozenset(alone),
+        everything,
+        own,
+        frozenset(functions),
+        frozenset(tables),
+        constants=frozenset(constants - {""}),
+        models=tuple(models),
     )
 
 

@@ -30,10 +30,12 @@ class Engine(Protocol):
     ----------
     database : the name under which the database that holds schema wsdb is attached
     con : the DuckDB connection through which predictions are served
+    code : by lower-cased name, the fingerprints of Python functions that the session has registered
     """
 
     database: str
     con: Any
+    code: dict[str, str]
 
     @property
     def read_only(self) -> bool:

@@ -48,10 +48,15 @@ class DuckDBEngine:
     Parameters
     ----------
     connection : the session's connection; the engine does not own it
+
+    Attributes
+    ----------
+    code : by lower-cased name, the fingerprints of Python functions that the session has registered
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.con = connection
+        self.code: dict[str, str] = {}
         (self.database,) = connection.execute("SELECT current_database()").fetchall()[0]
         self._groups: dict[str, dict[bool, list[list[Column]]]] = {}
         self._matched: dict[str, dict[LabelingFunction, Kernel]] = {}
@@ -111,7 +116,7 @@ class DuckDBEngine:
         """Bring the table of a primitive up to date; see `wsdb.engine.primitives.materialise`."""
         name = f"primitive_{primitive.name}"
         stored = has_table(self.con, self.database, name)
-        return materialise(self.con, primitive, functions(self.con), self.table(name), stored=stored)
+        return materialise(self.con, primitive, functions(self.con, self.code), self.table(name), stored=stored)
 
     def columns(self, relation: str, at: Statement | None = None, what: str = "relation") -> list[tuple[str, str]]:
         """Return the (name, type) columns of a relation."""
@@ -140,7 +145,7 @@ class DuckDBEngine:
         primitives : those of the task's relation, each with the hash of what it was computed from
         served : by lower-cased name of a model or task, the version that predict answers with
         """
-        inspector = Inspector(self.con, self.table, primitives, served)
+        inspector = Inspector(self.con, self.table, primitives, served, self.code)
         facts = inspector.task(task, list(lfs), stored)
         self._matched[task.name.lower()] = inspector.kernels
         return facts
@@ -153,7 +158,7 @@ class DuckDBEngine:
         self, task: Task, lfs: Sequence[LabelingFunction], primitives: Sequence[Primitive]
     ) -> dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]]:
         """Return what the text of each SQL labeling function reads: columns, constants and primitives."""
-        known, found = functions(self.con), {}
+        known, found = functions(self.con, self.code), {}
         columns = {name.lower() for name, _ in self.columns(task.relation)} - {key.lower() for key in task.keys}
         for lf in lfs:
             match lf.body:
@@ -171,7 +176,7 @@ class DuckDBEngine:
 
     def relations_of(self, query: str) -> tuple[str, ...]:
         """Return the names of the relations a SELECT reads, quoted only where they must be, as users write them."""
-        found = reads(self.con, query, functions(self.con)).relations
+        found = reads(self.con, query, functions(self.con, self.code)).relations
         return tuple(re.sub(r'"([A-Za-z_]\w*)"', r"\1", relation) for relation in found)
 
     def rows_hash(self, source: str, columns: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ class Inputs:
     table : the full SQL name of something in schema wsdb
     primitives : those that labeling functions may read, each with the hash of what it was computed from
     served : by lower-cased name of a model or task, the version that predict answers with
+    code : by lower-cased name, the fingerprints of Python functions that the session has registered
 
     Attributes
     ----------
@@ -38,6 +39,7 @@ class Inputs:
         table: Callable[[str], str],
         primitives: Mapping[Primitive, str | None],
         served: Mapping[str, str],
+        code: Mapping[str, str],
     ) -> None:
         self._con = con
         self._table = table
@@ -45,7 +47,7 @@ class Inputs:
         self._served = served
         self._relations: dict[str, str] = {}
         self._row_primitives: dict[Primitive, RowPrimitive | None] = {}
-        self.functions = functions(con)
+        self.functions = functions(con, code)
 
     def stale(self, lfs: list[LabelingFunction]) -> tuple[tuple[Primitive, str], ...]:
         """Return the primitives that labeling functions read and whose inputs have changed, with the new hash."""

@@ -44,6 +44,7 @@ class Inspector:
     table : the full SQL name of something in schema wsdb
     primitives : those that labeling functions may read, each with the hash of what it was computed from
     served : by lower-cased name of a model or task, the version that predict answers with
+    code : by lower-cased name, the fingerprints of Python functions that the session has registered
 
     Attributes
     ----------
@@ -56,12 +57,13 @@ class Inspector:
         table: Callable[[str], str],
         primitives: Mapping[Primitive, str | None] | None = None,
         served: Mapping[str, str] | None = None,
+        code: Mapping[str, str] | None = None,
     ) -> None:
         self._con = con
         self._table = table
         self._primitives = primitives or {}
         self.kernels: dict[LabelingFunction, Kernel] = {}
-        self._inputs = Inputs(con, table, self._primitives, served or {})
+        self._inputs = Inputs(con, table, self._primitives, served or {}, code or {})
         self._functions = self._inputs.functions
 
     def task(self, task: Task, lfs: list[LabelingFunction], stored: StoredMatrix | None) -> TaskFacts:
@@ -259,7 +261,7 @@ class Inspector:
             raise DataError(
                 "WS402",
                 f'labeling function "{lf.name}" no longer fits what it reads: {_plain(error)}',
-                hint=f"CREATE OR REPLACE LABELING FUNCTION {lf.name} for the columns there are now",
+                hint=_mend(lf, error.message),
                 lf=lf.name,
             ) from error
         if is_row(lf):
@@ -311,6 +313,27 @@ TEXT = re.compile(r"LIKE|contains|lower|upper|similar", re.IGNORECASE)
 def cost(predicates: tuple[str, ...]) -> float:
     """Return about how many microseconds a row DuckDB takes for predicates: a regular expression is the dear one."""
     return sum(1.5 if "regexp" in text or "~" in text else 0.3 if TEXT.search(text) else 0.03 for text in predicates)
+
+
+MISSING = re.compile(r"Function with name \"?(?P<function>[^\s\"]+)|Table with name \"?(?P<table>[^\s\"]+)")
+
+
+def _mend(lf: LabelingFunction, text: str) -> str:
+    """Return what to do about a labeling function that DuckDB does not bind any more.
+
+    Parameters
+    ----------
+    text : what DuckDB says
+    """
+    missing, again = MISSING.search(text), f"CREATE OR REPLACE LABELING FUNCTION {lf.name}"
+    if missing is not None and missing["function"]:
+        return (
+            f"register {missing['function']} with create_function, or create its macro, on this connection, as the "
+            f"file does not hold it; or {again} without it"
+        )
+    if missing is not None:
+        return f"bring {missing['table']} back (ATTACH its database), or {again} without it"
+    return f"{again} for the columns there are now"
 
 
 def _plain(error: SpecError) -> str:

@@ -11,6 +11,7 @@ from wsdb.core.lf import Expression, LabelingFunction, VoteWhen
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
+from wsdb.engine.located import said
 from wsdb.engine.udf import raised
 from wsdb.planner.steps import Column
 
@@ -75,7 +76,7 @@ def _message(con: duckdb.DuckDBPyConnection, task: Task, body: str, row: tuple[o
             list(row),
         ).fetchall()
     except duckdb.Error as error:
-        return str(error).splitlines()[0]
+        return said(error)
     return "the error does not come back on this row alone"
 
 

@@ -16,6 +16,12 @@ OTHERS = re.compile(r'^Did you mean "(?:pg_|wsdb\.|sqlite_|duckdb_|information_s
 """DuckDB proposes its own and wsdb's tables for any name that it does not know."""
 
 
+def said(error: BaseException) -> str:
+    """Return what DuckDB says of an error, in one line: some of its errors begin on the line after their kind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+
+
 def located(error: duckdb.Error, span: Span | None, *, what: str, first_line: int = 2) -> SpecError:
     """Return the error of a checked query as one at the user's text.
 

@@ -14,6 +14,7 @@ from wsdb.core.sqltext import ident, idents, literals, shown_row
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
 from wsdb.engine.elements import check_fit, of_elements
+from wsdb.engine.located import said
 from wsdb.engine.partial import keep_sets
 from wsdb.engine.udf import unknown_labels
 from wsdb.planner.explain import Profile
@@ -116,10 +117,9 @@ class VoteReader:
         try:
             self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
         except duckdb.Error as error:
-            first = str(error).splitlines()[0]
             raise DataError(
                 "WS405",
-                f'labeling function "{lf.name}" failed: {first}',
+                f'labeling function "{lf.name}" failed: {said(error)}',
                 lf=lf.name,
                 hint="run its query alone",
             ) from error
@@ -133,11 +133,10 @@ class VoteReader:
         try:
             examples = self.con.execute(f"{strays} ORDER BY ALL LIMIT 3").fetchall()
         except duckdb.Error as error:
-            first = str(error).splitlines()[0]
             raise DataError(
                 "WS404",
                 f'the keys of labeling function "{lf.name}" cannot be compared with those of {self.task.relation}: '
-                f"{first}",
+                f"{said(error)}",
                 hint="give them the type of the task's key",
                 lf=lf.name,
             ) from error

@@ -10,6 +10,7 @@ import duckdb
 
 from wsdb.core.errors import CatalogError
 from wsdb.core.sqltext import ident
+from wsdb.engine.located import said
 
 CONFLICT = re.compile(r"conflict|duplicate key|altered", re.IGNORECASE)
 
@@ -35,10 +36,9 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[bool]:
     except BaseException as error:
         _end(con, "ROLLBACK")
         if isinstance(error, duckdb.TransactionException) and CONFLICT.search(str(error)):
-            first = str(error).splitlines()[0]
             raise CatalogError(
                 "WS208",
-                f"another session changed the same thing at the same time (conflict): {first}",
+                f"another session changed the same thing at the same time (conflict): {said(error)}",
                 hint="nothing was changed here; run the statement again",
             ) from error
         raise

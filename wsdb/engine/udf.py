@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pyarrow as pa
 
+from wsdb.catalog.fingerprint import digest
 from wsdb.core.errors import DataError, SpecError, did_you_mean
 from wsdb.core.lf import LabelingFunction, Python
 from wsdb.core.span import Span
@@ -95,6 +99,42 @@ def source_of(body: Python) -> str:
             if file.is_file():
                 return f"{body.source}\n{file.read_text(errors='replace')}"
     return body.source
+
+
+def code_of(function: Callable[..., Any]) -> str:
+    """Return a fingerprint of a Python function: of its code, its defaults, and the plain values that it reads.
+
+    Not covered is what it calls. Something that is callable but no function is covered by its name.
+    """
+    function = inspect.unwrap(getattr(function, "func", function))  # of functools.partial
+    if not inspect.isfunction(function):
+        return digest(getattr(function, "__module__", ""), getattr(function, "__qualname__", type(function).__name__))
+    with contextlib.suppress(ValueError):  # what it closes over is not set yet
+        read = inspect.getclosurevars(function)
+        values = {**read.globals, **read.nonlocals}
+        return digest(*_code(function.__code__), *map(_plain, (function.__defaults__, function.__kwdefaults__, values)))
+    return digest(*_code(function.__code__))
+
+
+def _code(code: CodeType) -> list[object]:
+    """Return what a function's code does, wherever it stands in a file."""
+    parts: list[object] = [code.co_code.hex(), *code.co_names, *code.co_varnames]
+    for constant in code.co_consts:
+        parts += _code(constant) if isinstance(constant, CodeType) else [_plain(constant)]
+    return parts
+
+
+def _plain(value: object) -> str:
+    """Return a value as text where that is the same in every process, else its type."""
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_plain, value))})"
+    if isinstance(value, set | frozenset):
+        return f"({', '.join(sorted(map(_plain, value)))})"
+    if isinstance(value, dict):
+        return f"({', '.join(f'{_plain(key)}: {_plain(each)}' for key, each in value.items())})"
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | re.Pattern):
+        return repr(value)
+    return digest(*_code(value.__code__)) if inspect.isfunction(value) else type(value).__qualname__
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from wsdb.catalog.catalog import Catalog
+from wsdb.core.errors import StorageError
 from wsdb.core.progress import Progress
 from wsdb.engine.base import Engine
 from wsdb.planner.explain import Profile
@@ -73,7 +74,19 @@ class Rooms:
 
     @contextmanager
     def writing(self) -> Iterator[bool]:
-        """Make schema wsdb where it is missing, and commit all that is done inside or none of it."""
+        """Make schema wsdb where it is missing, and commit all that is done inside or none of it.
+
+        Raises
+        ------
+        StorageError
+            WS604 where the database is open read-only.
+        """
+        if self.engine.read_only:
+            raise StorageError(
+                "WS604",
+                f'database "{self.engine.database}" is open read-only: what it stores can be read and not changed',
+                hint="open it without read_only",
+            )
         with self.engine.transaction() as own:
             if not self.catalog.exists():
                 self.catalog.create()

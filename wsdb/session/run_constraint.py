@@ -12,6 +12,7 @@ from wsdb.core.errors import SpecError
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
+from wsdb.engine.located import said
 from wsdb.parser.statements import CreateConstraint
 from wsdb.session.define import define
 from wsdb.session.rooms import Rooms
@@ -62,9 +63,8 @@ def store_combinations(rooms: Rooms, spec: Constraint, snapshot: CatalogSnapshot
     try:
         rooms.engine.run(f"CREATE OR REPLACE TABLE {table} AS {combinations_select(spec, tasks)}")
     except Exception as error:
-        first = str(error).splitlines()[0]
         raise SpecError(
-            "WS346", f'constraint "{spec.name}" fails on labels of its tasks: {first}', span=span
+            "WS346", f'constraint "{spec.name}" fails on labels of its tasks: {said(error)}', span=span
         ) from error
     ((left,),) = rooms.engine.rows(f"SELECT count(*) FROM {table}")
     if not left:

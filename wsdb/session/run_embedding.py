@@ -11,6 +11,7 @@ from wsdb.core.embedding import Embedding
 from wsdb.core.errors import SpecError
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, literal
+from wsdb.engine.located import said
 from wsdb.parser.statements import CreateEmbedding
 from wsdb.session.define import define
 from wsdb.session.rooms import Rooms
@@ -59,7 +60,7 @@ def read_embedding(rooms: Rooms, spec: Embedding, span: Span | None) -> None:
     except Exception as error:
         if isinstance(error, SpecError) and error.code != "WS309":
             raise error.at(span) from None
-        first = error.message if isinstance(error, SpecError) else str(error).splitlines()[0]
+        first = error.message if isinstance(error, SpecError) else said(error)
         raise SpecError("WS347", f"{what}: {spec.file} cannot be read: {first}", span=span) from error
     n_tokens, dims = _check_vectors(rooms, table, what, span)
     rooms.engine.run(f"ALTER TABLE {table} ALTER vector TYPE FLOAT[{dims}]")

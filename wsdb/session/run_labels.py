@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import CatalogError, DataError
 from wsdb.core.lf import Python
 from wsdb.core.task import Task
+from wsdb.engine.located import said
 from wsdb.engine.scan import FusedScanError
 from wsdb.labelmodel.shapes import SHAPES
 from wsdb.planner.facts import TaskFacts
@@ -21,6 +23,8 @@ from wsdb.session.run_matrix import run_matrix
 from wsdb.session.run_shapes import run_joint
 
 T = TypeVar("T")
+WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between the tries of a read that comes while another session refreshes the same labels."""
 
 
 def transact(rooms: Rooms, work: Callable[[], T]) -> T:
@@ -30,10 +34,9 @@ def transact(rooms: Rooms, work: Callable[[], T]) -> T:
             return work()
     except FusedScanError as failure:
         if not own:
-            first = str(failure.cause).splitlines()[0]
             raise DataError(
                 "WS405",
-                f"a labeling function failed: {first}",
+                f"a labeling function failed: {said(failure.cause)}",
                 hint="roll back, and run the statement outside of a transaction to see which and on which rows",
             ) from failure
         rooms.engine.isolate(failure)
@@ -101,7 +104,7 @@ def read_labels(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, *, matrix_o
     """Bring what a read is about to see up to date, as far as a read may.
 
     With ``wsdb_auto_refresh`` off, in a read-only database, or where a python labeling function came with the file,
-    stored state is read as it is, and a notice says that it is old.
+    stored state is read as it is, and a notice says that it is old, or why that is not known.
 
     Raises
     ------
@@ -110,12 +113,19 @@ def read_labels(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, *, matrix_o
     """
     what, verb = ("label matrix", "is") if matrix_only else ("labels", "are")
     stored = (snapshot.matrices if matrix_only else snapshot.label_runs).get(task.name.lower()) is not None
-    step = plan(rooms, task, matrix_only=matrix_only) if rooms.settings.auto_refresh or stored else None
+    fixed = stored and (not rooms.settings.auto_refresh or rooms.engine.read_only)
+    try:
+        step = plan(rooms, task, matrix_only=matrix_only) if rooms.settings.auto_refresh or stored else None
+    except DataError as error:
+        if not fixed:
+            raise
+        rooms.notice(f"{what} of task {task.name} may be out of date: {error.message}")
+        return
     if isinstance(step, Reuse):
         return
     reason = _barred(rooms, step)
     if reason is None:
-        transact(rooms, lambda: run(rooms, plan(rooms, task, matrix_only=matrix_only)))
+        _patiently(rooms, lambda: run(rooms, plan(rooms, task, matrix_only=matrix_only)))
     elif stored:
         rooms.notice(f"{what} of task {task.name} {verb} out of date: {reason}")
     else:
@@ -125,6 +135,27 @@ def read_labels(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, *, matrix_o
             f'{what} of task "{task.name}" {verb} not computed yet: {reason}',
             hint=f"REFRESH {target} FOR TASK {task.name}",
         )
+
+
+def _patiently(rooms: Rooms, work: Callable[[], None]) -> None:
+    """Do the work of a read in one transaction; where another session does the same, wait for it and look again.
+
+    Raises
+    ------
+    CatalogError
+        WS208 where others are still at it after some seconds.
+    """
+    said_before = list(rooms.notices)
+    for wait in WAITS:
+        try:
+            transact(rooms, work)
+            return
+        except CatalogError as error:
+            if error.code != "WS208":
+                raise
+        rooms.notices[:] = said_before  # what was done is undone
+        time.sleep(wait)
+    transact(rooms, work)
 
 
 def _barred(rooms: Rooms, step: Step | None) -> str | None:

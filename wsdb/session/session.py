@@ -16,6 +16,7 @@ from wsdb.core.progress import Progress
 from wsdb.core.sqltext import ident
 from wsdb.engine.connect import open_database
 from wsdb.engine.duckdb import DuckDBEngine
+from wsdb.engine.udf import code_of
 from wsdb.parser.script import Piece, has_ours, split
 from wsdb.session import reads
 from wsdb.session.calls import calls, may_call
@@ -29,8 +30,7 @@ _open: weakref.WeakSet[Session] = weakref.WeakSet()
 # Methods of DuckDB's that answer with the connection.
 CHAINED = frozenset(
     {
-        "append", "begin", "checkpoint", "commit", "create_function", "register", "remove_function", "rollback",
-        "unregister",
+        "append", "begin", "checkpoint", "commit", "register", "rollback", "unregister",
     }
 )  # fmt: skip
 
@@ -58,7 +58,7 @@ class Session:
         self._has_functions = False
         engine = DuckDBEngine(connection)
         if share is not None:
-            engine.database = share.engine.database
+            engine.database, engine.code = share.engine.database, share.engine.code
         self._rooms = Rooms(engine, Catalog(connection, engine.database))
         if share is not None:
             self._rooms.settings = share.settings
@@ -193,6 +193,21 @@ class Session:
     @on_progress.setter
     def on_progress(self, function: Callable[[Progress], None]) -> None:
         self._rooms.on_progress = function
+
+    def create_function(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Session:
+        """Register a Python function with DuckDB, whose method this is; labeling functions may call it.
+
+        Its code is part of their fingerprints: register another under the same name, and they are computed again.
+        """
+        answer = self._chained(self.connection.create_function)(name, function, *arguments, **named)
+        self._rooms.engine.code[name.lower()] = code_of(function)
+        return answer
+
+    def remove_function(self, name: str) -> Session:
+        """Remove a Python function, as DuckDB does."""
+        answer = self._chained(self.connection.remove_function)(name)
+        self._rooms.engine.code.pop(name.lower(), None)
+        return answer
 
     def pieces(self, text: str, file: str | None = None) -> list[Piece]:
         """Return the statements of a script, with their places in it."""
