@@ -9,6 +9,7 @@ from wsdb.catalog.snapshot import CatalogSnapshot
 from wsdb.core.errors import SpecError
 from wsdb.core.payload import Payload
 from wsdb.core.specs import ModelSpec
+from wsdb.session.model_rules import has_rules
 from wsdb.session.rooms import Rooms
 
 
@@ -39,7 +40,7 @@ def check_effects(rooms: Rooms, spec: ModelSpec, payloads: Sequence[Payload], sn
     from wsdb.model.spec import OPTIONS
 
     options = dict(spec.options)
-    for names, reason in _idle(spec, options, payloads):
+    for names, reason in _idle(spec, options, payloads, snapshot):
         given = [name for name in names if options[name] != OPTIONS[name].default]
         if given:
             rooms.notice(f"model {spec.name}: {', '.join(given)} changed nothing: {reason}")
@@ -55,10 +56,11 @@ def check_effects(rooms: Rooms, spec: ModelSpec, payloads: Sequence[Payload], sn
 
 
 def _idle(
-    spec: ModelSpec, options: Mapping[str, Any], payloads: Sequence[Payload]
+    spec: ModelSpec, options: Mapping[str, Any], payloads: Sequence[Payload], snapshot: CatalogSnapshot
 ) -> list[tuple[tuple[str, ...], str]]:
     """Return the options that nothing in the model reads, and why."""
     shapes = {payload.shape for payload in payloads}
+    ruled = has_rules([snapshot.task(name) for name, _ in spec.tasks], snapshot)
     augment = ("augment_policy", "augment_copies", "augment_length", "augment_weights")
     rules = (
         ("sequence" not in shapes, ("encoder", "layers"), "the model reads no SEQUENCE payload"),
@@ -66,6 +68,7 @@ def _idle(
         (not shapes & {"sequence", "set"}, ("width", "combine"), "the model reads no SEQUENCE or SET payload"),
         (not spec.slices, ("slice_mode",), "the model has no SLICES"),
         (not spec.augment, augment, "the model has no AUGMENT WITH"),
+        (not ruled, ("decode",), "no constraint and no task graph relates its tasks"),
         (options["search"] == "none", ("trials", "budget_s", "pin", "metric"), "without search nothing is compared"),
         (not options["resume"], ("checkpoint_s",), "only resume = true keeps checkpoints"),
         (not options["early_stop"], ("patience",), "early_stop = false takes the last epoch"),

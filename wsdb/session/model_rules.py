@@ -44,6 +44,14 @@ def components(
     return join(found)
 
 
+def has_rules(tasks: Sequence[Task], snapshot: CatalogSnapshot) -> bool:
+    """Return whether a constraint or a rule of a task graph has all its tasks among these."""
+    names = {task.name.lower() for task in tasks}
+    rules = [rule for graph in snapshot.task_graphs() for rule in graph.rules]
+    ruled = any(rule.task.lower() in names and rule.other.lower() in names for rule in rules)
+    return ruled or bool(snapshot.constraints([task.name for task in tasks]))
+
+
 def rules_apart(rooms: Rooms, spec: ModelSpec, tasks: Sequence[Task], snapshot: CatalogSnapshot) -> list[Rule]:
     """Return the rules between a model's tasks one by one, with ``decode = 'none'`` too.
 
