@@ -137,12 +137,12 @@ def test_a_value_never_seen_is_unknown_and_not_null() -> None:
 
 
 def test_too_many_categories_keep_the_most_frequent_and_say_so() -> None:
-    values = [f"v{i:05}" for i in range(10_000)] + ["v09999"]
+    values = [f"v{i:05}" for i in range(70_000)] + ["v09999"]
     encoder, _, notices = fit(pa.table({"c": values}), [("c", "ENUM('…')")])
     kept = encoder.to_manifest()[0]["fit"]["values"]
     assert len(kept) == MAX_CATEGORIES
     assert kept[:2] == ["v09999", "v00000"]
-    assert notices == ["column c: the 4,096 most frequent of 10,000 values are kept, the rest count as unknown"]
+    assert notices == ["column c: the 65,536 most frequent of 70,000 values are kept, the rest count as unknown"]
 
 
 def test_nan_and_infinity_count_as_null_and_are_noticed() -> None:

@@ -13,15 +13,18 @@ from wsdb.model.arrays import CATEGORIES, DENSE, TEXT, EncodedBatch, Ragged
 from wsdb.model.forward import Weights, logits, members
 from wsdb.model.network import build_network, member_probabilities, network_logits
 from wsdb.model.plan import ROW, HeadPlan, NetworkPlan, SlicePlan
+from wsdb.model.slices import BUCKETS
 
 
-def batch_of(rng: np.random.Generator, rows: int, text: int, columns: int, dense: int) -> EncodedBatch:
+def batch_of(
+    rng: np.random.Generator, rows: int, text: int, columns: int, dense: int, values_of: int = 7
+) -> EncodedBatch:
     """Return random encoded rows; some have no text at all."""
     lengths = rng.integers(0, 5, rows) if text else np.zeros(rows, np.int64)
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     slots = rng.integers(0, max(text, 1), indptr[-1]).astype(np.int32)
     values = rng.normal(size=indptr[-1]).astype(np.float32)
-    categories = rng.integers(0, 7, (rows, columns)).astype(np.int32)
+    categories = rng.integers(0, values_of, (rows, columns)).astype(np.int32)
     numbers = rng.normal(size=(rows, dense)).astype(np.float32)
     texts = Ragged(indptr, {"slots": slots, "values": values})
     return EncodedBatch(rows, {CATEGORIES: categories, DENSE: numbers}, {TEXT: texts})
@@ -29,18 +32,21 @@ def batch_of(rng: np.random.Generator, rows: int, text: int, columns: int, dense
 
 @pytest.mark.parametrize("slices", [0, 3])
 @pytest.mark.parametrize("hidden", [0, 8])
-@pytest.mark.parametrize(("text", "columns", "dense"), [(50, 0, 0), (0, 2, 3), (1 << 15, 2, 3), (0, 0, 4)])
-def test_numpy_gives_the_logits_of_torch(hidden: int, text: int, columns: int, dense: int, slices: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "columns", "dense", "values"),
+    [(50, 0, 0, 0), (0, 2, 3, 7), (1 << 15, 2, 3, 7), (0, 0, 4, 0), (0, 1, 0, BUCKETS + 5)],
+)
+def test_numpy_gives_the_logits_of_torch(
+    hidden: int, text: int, columns: int, dense: int, values: int, slices: int
+) -> None:
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
     heads = (HeadPlan("a", "multiclass", 2), HeadPlan("b.c", "bitvector", 5))
-    plan = NetworkPlan(
-        text, 7 if columns else 0, dense, hidden, heads, slices=tuple(SlicePlan(f"s{at}") for at in range(slices))
-    )
+    plan = NetworkPlan(text, values, dense, hidden, heads, slices=tuple(SlicePlan(f"s{at}") for at in range(slices)))
     network = build_network(plan, generator)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    batch = batch_of(rng, 5_000, text, columns, dense)  # more rows than one block
+    batch = batch_of(rng, 5_000, text, columns, dense, values)  # more rows than one block
     weights = Weights.of({name: value.numpy() for name, value in network.state_dict().items()}, plan)
     expected = network_logits(network, batch, torch.device("cpu"))
     for got, want in zip(logits(weights, batch), expected, strict=True):

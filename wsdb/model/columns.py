@@ -19,7 +19,8 @@ import pyarrow.types as pt
 from wsdb.core.errors import ModelError
 from wsdb.model.hashing import HashedRows
 
-MAX_CATEGORIES = 4_096
+MAX_CATEGORIES = 65_536
+"""Values of a category that have a slot of their own."""
 _BINS = 16
 _SQUARE = 1e100  # numbers above it are scaled before they are squared
 _CLIP = 5.0  # standard deviations

@@ -50,11 +50,11 @@ class RowMap:
     def __call__(self, batch: EncodedBatch, dense: np.ndarray) -> np.ndarray:
         """Return float64 (b, K) of rows, whose dense columns and units are float32 (b, d + h).
 
-        Text slots beyond the table's share its rows, as in maps of slices.
+        Slots beyond a table's rows share these, as in maps of slices.
         """
         scores = _affine(dense, self.dense, self.bias).astype(np.float64)  # [b, K]
         if len(self.categories):
-            scores += self.categories[batch.rows[CATEGORIES]].sum(axis=1)  # [b, K]
+            scores += self.categories[batch.rows[CATEGORIES] % len(self.categories)].sum(axis=1)  # [b, K]
         if len(self.text):
             scores += _bags(self.text, batch)  # [b, K]
         return scores

@@ -187,7 +187,7 @@ def build_slices(plan: NetworkPlan, payloads: Payloads | None) -> Slices | None:
 
     def of_rows(payload: str, out: int) -> nn.Module:
         vector = plan.hidden if payloads is None else payloads.sizes[payload]
-        return row_head(min(plan.n_text, BUCKETS), plan.n_category, plan.n_dense + vector, out)
+        return row_head(min(plan.n_text, BUCKETS), min(plan.n_category, BUCKETS), plan.n_dense + vector, out)
 
     def indicator(place: str, n_slices: int) -> nn.Module:
         if place in elements:

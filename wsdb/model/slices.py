@@ -46,7 +46,7 @@ nn = torch.nn
 UPWEIGHT = 5.0
 """How often a row of a slice counts with slice_mode = 'weight'."""
 BUCKETS = 1 << 14
-"""Most rows of a table of text in a map of slices."""
+"""Most rows of a table of text, and of one of categories, in a map of slices."""
 MARKS = 3_200
 """Members from which membership is learned in plain steps."""
 
@@ -129,7 +129,8 @@ class Expert(nn.Module):
 class Slices(nn.Module):
     """Indicators of all slices, and an expert for each task that some of them correct.
 
-    Text enters through tables of at most `BUCKETS` rows: n-grams share them, so that 500 slices fit into memory.
+    Text and categories enter through tables of at most `BUCKETS` rows, which n-grams and values share, so that 500
+    slices fit into memory.
 
     Parameters
     ----------
@@ -142,7 +143,6 @@ class Slices(nn.Module):
     ) -> None:
         super().__init__()
         self.plan = plan
-        self.buckets = min(plan.n_text, BUCKETS)
         self.places = plan.members()  # names of slices by payload
         keys = module_keys(list(self.places))
         self.indicators = Named(
@@ -211,8 +211,12 @@ class Slices(nn.Module):
         return (torch.cat([torch.zeros_like(found), found], dim=1) if head.kind == "select" else found), alone
 
     def fold(self, inputs: Inputs) -> Inputs:
-        """Return the inputs with text slots as the tables here have them."""
-        return inputs._replace(slots=inputs.slots % self.buckets) if self.buckets else inputs
+        """Return the inputs with slots of text and of categories as the tables here have them."""
+        slots, categories = inputs.slots, inputs.categories
+        return inputs._replace(
+            slots=slots % BUCKETS if self.plan.n_text > BUCKETS else slots,
+            categories=categories % BUCKETS if self.plan.n_category > BUCKETS else categories,
+        )
 
 
 def logit_width(head: HeadPlan) -> int:
