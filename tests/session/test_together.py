@@ -1,4 +1,4 @@
-"""Labeling functions that a script creates in a row are stored together, and exactly as one by one."""
+"""Labeling functions, slices and tags that a script creates in a row are stored together, exactly as one by one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ TABLES = {
     "lineage_edges": "*",
     "lf_details": "*",
 }
+VIEWS = ("slice_short", "tag_early", "slice_Listed", "tag_short")
 STATEMENTS = [
     "CREATE LF has_link FOR TASK spam VOTE 'spam' WHEN body LIKE '%http%'",
     "CREATE OR REPLACE LABELING FUNCTION short FOR TASK spam VOTE 'ham' WHEN length(body) < 9",
@@ -88,8 +89,53 @@ def test_all_of_a_run_are_stored_at_once(db: wsdb.Session) -> None:
     pieces = db.pieces(";\n".join([*STATEMENTS, "SELECT 1"]))
     assert len(run_ahead(pieces, 0)) == len(STATEMENTS)
     assert create_together(run_ahead(pieces, 0), db._rooms) == [
-        "has_link", "short", "listed", "by_crowd", "shout", "Cased"
-    ]  # fmt: skip
+        f"labeling function {name}: created" for name in ("has_link", "short", "listed", "by_crowd", "shout", "Cased")
+    ]
+
+
+GROUPS = [
+    "CREATE SLICE short ON mails AS length(body) < 7",
+    "CREATE TAG early ON mails COMMENT 'the first' AS SELECT id FROM listing",
+    "CREATE LF has_link FOR TASK spam VOTE 'spam' WHEN body LIKE '%http%'",
+    "CREATE OR REPLACE SLICE Listed ON mails AS SELECT l.id FROM listing l JOIN mails USING (id) WHERE own_rule(body)",
+    "CREATE TAG IF NOT EXISTS short ON mails KEY (id) AS id > 3",
+]
+
+
+def test_slices_and_tags_in_a_row_leave_what_one_by_one_leaves(
+    db: wsdb.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.execute("CREATE MACRO own_rule(x) AS x LIKE '%1%'")
+    db.execute("CREATE LF all_of FOR TASK spam AS if(id % 2 = 0, 'ham', 'spam')")
+    db.execute("CREATE MODEL m FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 1)")
+    script = ";\n".join(GROUPS)
+    assert len(db.ahead(db.pieces(script), 0)) == len(GROUPS)
+    reports = [f"FROM evaluate('m', mails, by := '{by}')" for by in ("slice", "tag")]
+    there = f"{' UNION ALL '.join(reports)} ORDER BY ALL"
+
+    def held() -> list[Any]:
+        members = [db.execute(f"FROM wsdb.{view} ORDER BY ALL").fetchall() for view in VIEWS]
+        found = {table: rows for table, rows in state(db).items() if table != "object_versions"}
+        texts = "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = 'wsdb' ORDER BY ALL"
+        return [found, members, db.execute(texts).fetchall(), db.execute(there).fetchall()]
+
+    at_once = held()
+    db.execute("DROP SLICE short; DROP SLICE listed; DROP TAG early; DROP TAG short; DROP LF has_link")
+    db.execute("DELETE FROM wsdb.object_versions WHERE kind IN ('slice', 'tag') OR name = 'has_link'")
+    single(db, monkeypatch)
+    db.execute(script)
+    assert held() == at_once
+    assert at_once[1][0] == [(at,) for at in range(10)]
+
+
+def test_slices_before_an_error_are_stored(db: wsdb.Session) -> None:
+    script = [GROUPS[0], GROUPS[1], "CREATE SLICE wrong ON mails AS body", "CREATE SLICE never ON mails AS id > 3"]
+    with pytest.raises(wsdb.WsdbError) as error:
+        db.execute(";\n".join(script))
+    assert error.value.code == "WS344"
+    assert "LINE 3" in str(error.value)
+    kinds = "SELECT name FROM wsdb_objects() WHERE kind IN ('slice', 'tag') ORDER BY ALL"
+    assert db.execute(kinds).fetchall() == [("early",), ("short",)]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,9 @@ class Engine(Protocol):
     def at_home(self) -> AbstractContextManager[None]:
         """Return a context in which names are resolved from the database that holds schema wsdb."""
 
+    def functions_listed_once(self) -> AbstractContextManager[None]:
+        """Return a context that lists functions and macros once; nothing inside makes one that queries call."""
+
     def qualified(self, query: str, before: str = "") -> str:
         """Return a SELECT of the user's that means the same wherever USE points.
 

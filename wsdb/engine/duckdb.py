@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +18,7 @@ from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, literals
 from wsdb.core.task import Task
-from wsdb.engine.analyze import functions, reads
+from wsdb.engine.analyze import Functions, functions, reads
 from wsdb.engine.check import check_lf, check_task
 from wsdb.engine.compile import CONFIDENCE
 from wsdb.engine.inspect import Inspector, rows_hash
@@ -28,7 +28,7 @@ from wsdb.engine.matrix import WideRun
 from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.patterns import Patterns, has_table
 from wsdb.engine.primitives import materialise
-from wsdb.engine.qualify import qualified
+from wsdb.engine.qualify import macros, qualified
 from wsdb.engine.relation import describe, relation_columns
 from wsdb.engine.rows import joins_of, probe
 from wsdb.engine.scan import FusedScanError
@@ -58,6 +58,7 @@ class DuckDBEngine:
         self.con = connection
         self.code: dict[str, str] = {}
         (self.database,) = connection.execute("SELECT current_database()").fetchall()[0]
+        self._listed: tuple[Functions, set[tuple[str, str]]] | None = None
         self._groups: dict[str, dict[bool, list[list[Column]]]] = {}
         self._matched: dict[str, dict[LabelingFunction, Kernel]] = {}
 
@@ -97,7 +98,16 @@ class DuckDBEngine:
 
     def qualified(self, query: str, before: str = "") -> str:
         """Return a SELECT of the user's that means the same wherever USE points; see `wsdb.engine.qualify`."""
-        return qualified(self.con, query, before)
+        return qualified(self.con, query, before, None if self._listed is None else self._listed[1])
+
+    @contextmanager
+    def functions_listed_once(self) -> Iterator[None]:
+        """List DuckDB's functions and macros once for all that is done inside, which makes none that queries call."""
+        self._listed = functions(self.con, self.code), macros(self.con)
+        try:
+            yield
+        finally:
+            self._listed = None
 
     # --------------------------------------------------------------------------------------------------- checks
 
@@ -176,7 +186,8 @@ class DuckDBEngine:
 
     def relations_of(self, query: str) -> tuple[str, ...]:
         """Return the names of the relations a SELECT reads, quoted only where they must be, as users write them."""
-        found = reads(self.con, query, functions(self.con, self.code)).relations
+        known = functions(self.con, self.code) if self._listed is None else self._listed[0]
+        found = reads(self.con, query, known).relations
         return tuple(re.sub(r'"([A-Za-z_]\w*)"', r"\1", relation) for relation in found)
 
     def rows_hash(self, source: str, columns: Sequence[str]) -> str:

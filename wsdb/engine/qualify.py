@@ -8,7 +8,9 @@ from wsdb.core.sqltext import ident
 from wsdb.engine.analyze import nodes, tree
 
 
-def qualified(con: duckdb.DuckDBPyConnection, query: str, before: str = "") -> str:
+def qualified(
+    con: duckdb.DuckDBPyConnection, query: str, before: str = "", known_macros: set[tuple[str, str]] | None = None
+) -> str:
     """Return a SELECT with the current schema before each name of a relation or macro that has none; else as it is.
 
     Names are those of the current database: others, and a query's own CTEs, stay as they are. A view that is stored
@@ -17,6 +19,7 @@ def qualified(con: duckdb.DuckDBPyConnection, query: str, before: str = "") -> s
     Parameters
     ----------
     before : what stands before each name that begins with a schema of this database
+    known_macros : what `macros` gave, where it has been called
     """
     parsed = tree(con, query)
     if parsed is None:
@@ -35,7 +38,8 @@ def qualified(con: duckdb.DuckDBPyConnection, query: str, before: str = "") -> s
             own = named.get("schema_name" if is_table else "schema") or ""
             (tables if is_table else calls).add((at, own, name))
     known = _relations(con) if tables else set()
-    known |= _macros(con, [name for _, _, name in calls]) if calls else set()
+    if any(name[0].isalpha() or name[0] == "_" for _, _, name in calls):  # the others are operators
+        known |= macros(con) if known_macros is None else known_macros
     ((schema,),) = con.execute("SELECT current_schema()").fetchall()
     for at, own, name in sorted(tables | calls, reverse=True):
         inside = ((own or schema).lower(), name.lower()) in known
@@ -61,13 +65,11 @@ def _relations(con: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
     )
 
 
-def _macros(con: duckdb.DuckDBPyConnection, names: list[str]) -> set[tuple[str, str]]:
-    """Return the (schema, name), in lower case, of those names that are macros of the current database."""
+def macros(con: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """Return the (schema, name), in lower case, of the macros of the current database."""
     return set(
         con.execute(
             "SELECT lower(schema_name), lower(function_name) FROM duckdb_functions() "
-            "WHERE database_name = current_database() AND NOT internal AND function_type IN ('macro', 'table_macro') "
-            "AND list_contains(?, lower(function_name))",
-            [[name.lower() for name in names]],
+            "WHERE database_name = current_database() AND NOT internal AND function_type IN ('macro', 'table_macro')"
         ).fetchall()
     )

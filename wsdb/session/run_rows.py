@@ -34,14 +34,19 @@ Columns = Sequence[tuple[str, str]]
 def create_slice(stmt: CreateSlice | CreateTag, rooms: Rooms) -> None:
     """Define a slice or tag after DuckDB has bound its condition or query, and make the view of its members."""
     spec = checked_group(stmt, rooms, rooms.catalog.definitions())
-    read = rooms.engine.relations_of(spec.sql) if spec.is_query else (spec.relation,)
 
     def then(done: str) -> None:
         if done in MADE:
             view_rows(rooms, spec)
         store_members(rooms)
 
-    define(rooms, stmt, spec, parents=[("relation", name) for name in read], then=then)
+    define(rooms, stmt, spec, parents=group_parents(spec, rooms), then=then)
+
+
+def group_parents(spec: Slice, rooms: Rooms) -> list[tuple[str, str]]:
+    """Return (kind, name) of the relations that a slice or tag is made from."""
+    read = rooms.engine.relations_of(spec.sql) if spec.is_query else (spec.relation,)
+    return [("relation", name) for name in read]
 
 
 def view_rows(rooms: Rooms, spec: Slice | Source) -> None:

@@ -214,13 +214,12 @@ class Session:
         return split(text, file)
 
     def ahead(self, pieces: Sequence[Piece], at: int) -> list[str]:
-        """Store the labeling functions that the statements of a script from a place on create, all at once.
+        """Store the labeling functions, slices and tags that statements of a script create in a row from a place on.
 
         Returns what each of these statements has to say; they must not be run any more. None are stored where one
         statement alone stands there, where the next one is another or has an error, or inside a transaction.
         """
-        names = create_together(run_ahead(pieces, at), self._rooms)
-        said = [f"labeling function {name}: created" for name in names]
+        said = create_together(run_ahead(pieces, at), self._rooms)
         self.notices.extend(said)
         return said
 
