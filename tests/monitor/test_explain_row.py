@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import duckdb
@@ -73,3 +74,24 @@ def test_any_client_reads_the_reports_of_the_file(tmp_path: Path) -> None:
             plain.execute("FROM wsdb.sample_for_review('t', 3, 'entopy')").fetchall()
     finally:
         plain.close()
+
+
+def test_a_bound_key_may_be_of_any_type() -> None:
+    with wsdb.connect() as db:
+        db.sql(
+            "CREATE TABLE people AS SELECT md5(i::VARCHAR)::UUID AS who, i AS nr, "
+            "DATE '2026-01-01' + i::INTEGER AS day FROM range(4) t(i)"
+        )
+        for task, key in (("one", "who"), ("two", "nr, day")):
+            db.sql(f"CREATE TASK {task} ON people KEY ({key}) TYPE BINARY")
+            db.sql(f"CREATE LF {task}_lf FOR TASK {task} VOTE 'yes' WHEN nr = 2")
+        who, nr, day = db.execute("FROM people WHERE nr = 2").fetchall()[0]
+        votes = "SELECT vote FROM explain_row(?, ?) WHERE term = 'vote'"
+        assert db.execute(votes, ["one", who]).fetchall() == [("yes",)]
+        assert db.execute(votes, ["two", {"nr": nr, "day": day}]).fetchall() == [("yes",)]
+        pair = f"SELECT vote FROM explain_row('two', ({{'nr': 2, 'day': DATE '{day}'}})) WHERE term = 'vote'"
+        assert db.execute(pair).fetchall() == [("yes",)]
+        for task, key in (("one", None), ("one", uuid.UUID(int=7)), ("two", {"nr": 2})):
+            with pytest.raises(wsdb.WsdbError, match="no row with the key") as caught:
+                db.sql("FROM explain_row(?, ?)", params=[task, key])
+            assert caught.value.code == "WS209"

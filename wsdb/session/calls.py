@@ -70,6 +70,8 @@ class Call:
     arguments: tuple[tuple[Token, ...], ...]
 
 
+BOUND = ("PLACEHOLDER", "PARAMETER")
+"""Kinds of the tokens that a bound value begins with."""
 MAY_CALL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\"?\s*\(", re.IGNORECASE)
 
 
@@ -163,6 +165,29 @@ def argument(call: Call, name: str, piece: Piece, parameters: Any) -> tuple[Any,
 
     Strings, whole numbers and bound parameters are read; anything else is None, and so is a parameter not given.
     """
+    tokens = _tokens(call, name)
+    value = None if tokens is None else _given(tokens, piece, parameters)
+    return None if tokens is None or value is None else (value, _span(call, tokens))
+
+
+def constant(call: Call, name: str, piece: Piece, parameters: Any) -> tuple[str, list[Any], Span] | None:
+    """Return the SQL of an argument that is a constant, with the value bound to it, and where it stands.
+
+    One that calls a function may be another value each time, so it is none; nor are parts of it that are bound.
+    """
+    tokens = _tokens(call, name)
+    if tokens is None:
+        return None
+    span = _span(call, tokens)
+    if tokens[0].kind in BOUND and len(tokens) <= 2:
+        return "?", [_given(tokens, piece, parameters)], span
+    after = [*(token.word for token in tokens[1:]), ""]
+    called = any(token.text.isidentifier() and word == "(" for token, word in zip(tokens, after, strict=True))
+    return None if called or any(token.kind in BOUND for token in tokens) else (span.slice, [], span)
+
+
+def _tokens(call: Call, name: str) -> tuple[Token, ...] | None:
+    """Return what stands for a parameter of a call, by place or by name."""
     places = PARAMETERS.get(call.name, ())
     for at, tokens in enumerate(call.arguments):
         if len(tokens) > 2 and tokens[1].text in (":=", "=>"):
@@ -170,8 +195,7 @@ def argument(call: Call, name: str, piece: Piece, parameters: Any) -> tuple[Any,
         else:
             known = places[at] if at < len(places) else ""
         if known == name:
-            value = _given(tokens, piece, parameters)
-            return None if value is None else (value, _span(call, tokens))
+            return tokens
     return None
 
 
@@ -208,10 +232,12 @@ def rewrite(piece: Piece, found: Sequence[Call]) -> str:
     for number, call in enumerate(found):
         for tokens in call.arguments[1:]:
             at = 2 if len(tokens) > 3 and tokens[1].text in (":=", "=>") else 0
+            if call.name not in RELATION_FUNCTIONS:
+                continue
             if tokens[at].word == "(" and tokens[-1].word == ")":
                 moves.append((call.span, tokens[at].start, tokens[-1].end, f"__wsdb_query_{number}"))
                 break
-            if call.name in RELATION_FUNCTIONS and all(_is_name(token) for token in tokens[at:]):
+            if all(_is_name(token) for token in tokens[at:]):
                 # A bare name that is in scope would be taken for a lateral reference to its rows.
                 moves.append((call.span, tokens[at].start, tokens[-1].end, None))
                 break
