@@ -76,7 +76,8 @@ FROM query(format('SELECT lf, truth, label, p FROM @home@.label_confusion WHERE 
 
 -- Pairs of labeling functions that are not independent of each other, one row a reason: declared, shared_column: …,
 -- shared_constant: …, shared_primitive: …, learned (they agree more than the label model expects) or copy. score is
--- that excess as a correlation, where it was measured.
+-- that excess as a correlation, where it was measured. Labels that are stored row by row (sequences, sets, bitvectors,
+-- ordered labels, votes for one of several or with a confidence, task graphs) have the pairs too; the fit does not weigh them.
 CREATE OR REPLACE @macro@ @here@lf_dependencies(task) AS TABLE
 FROM query(format('SELECT lf_a, lf_b, score, reason FROM @home@.lf_dependencies WHERE lower(task) = lower(''{}'') '
     || 'ORDER BY score DESC NULLS LAST, lf_a, lf_b, reason', replace(task, '''', '''''')));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,12 +27,12 @@ from wsdb.labelmodel.score import ScoreForm
 from wsdb.labelmodel.sparse_sql import labels_select_sparse, score_rows
 from wsdb.labelmodel.sql import labels_select
 from wsdb.labelmodel.summary import Summary, fits_some
-from wsdb.monitor.static_pairs import static_pairs
 from wsdb.monitor.vote_counts import some_rows, thinned
 from wsdb.planner.explain import Profile
 from wsdb.planner.pack import pack
 from wsdb.planner.steps import Fit, Pack, Reuse
 from wsdb.session import run_stats
+from wsdb.session.given_pairs import given_pairs
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_comparison import COMPARED
 from wsdb.session.run_counts import Counted, count
@@ -147,29 +147,10 @@ def fit_arguments(rooms: Rooms, task: Task, spec: LabelModelSpec, rows: RowVotes
         ),
         "dependencies": [
             pair
-            for pair in dependencies(rooms, task, rows.votes.sources)
+            for pair in given_pairs(rooms, task, rows.votes.sources)
             if spec.structure != "declared" or pair[2] == "declared"
         ],
     }
-
-
-def dependencies(rooms: Rooms, task: Task, sources: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return the pairs of vote sources that depend on each other: declared by DEPENDS ON, or alike in their text."""
-    snapshot = rooms.catalog.definitions()
-    lfs = [lf for lf in snapshot.lfs(task.name) if lf.enabled]
-    by_lf: dict[str, list[str]] = {}
-    for source in sources:
-        by_lf.setdefault(source.partition(":")[0].lower(), []).append(source)
-    pairs = [(lf.name, other, "declared") for lf in lfs for other in lf.depends_on]
-    texts = rooms.engine.texts_of(task, lfs, snapshot.primitives())
-    pairs += [tuple(pair) for pair in static_pairs(texts, ignored=(*task.labels, *task.keys))]  # type: ignore[misc]
-    return [
-        (one, two, reason)
-        for lf, other, reason in pairs
-        for one in by_lf.get(lf.lower(), ())
-        for two in by_lf.get(other.lower(), ())
-        if one != two
-    ]
 
 
 def gold_rows(rooms: Rooms, task: Task, rows: RowVotes) -> GoldRows:

@@ -11,16 +11,21 @@ import pyarrow as pa
 
 from wsdb.core.sqltext import ident, stored
 from wsdb.core.task import Task
+from wsdb.labelmodel.pairs import PairCounts
+from wsdb.labelmodel.row_edges import row_edges
 from wsdb.labelmodel.row_scores import RowScores
 from wsdb.labelmodel.shapes import RowFit, RowVoteMatrix
 from wsdb.monitor.explain_stored import select_body, stored_body
 from wsdb.monitor.vote_counts import VoteCounts
+from wsdb.monitor.vote_pairs import copies
+from wsdb.session.given_pairs import given_pairs
 from wsdb.session.rooms import Rooms
 from wsdb.session.run_counts import Counted
 from wsdb.session.run_row_counts import set_names
 from wsdb.session.run_stats import (
     columns_of,
     confusion_rows,
+    dependency_rows,
     forget,
     labelled,
     names_of,
@@ -47,8 +52,9 @@ def store_row_stats(rooms: Rooms, task: Task, counted: Counted, matrix: RowVoteM
         rooms.engine.keep_changes(counted.pack)
     text = pa.string()
     write(rooms, task, "vote_sets", columns_of([("label", text), ("labels", pa.list_(text))], list(sets.items())))
-    for table in ("lf_dependencies", "label_scores", "label_bias"):
+    for table in ("label_scores", "label_bias"):
         forget(rooms, task, table)
+    write(rooms, task, "lf_dependencies", _dependency_rows(rooms, task, counted, matrix, fitted))
     write(rooms, task, "label_confusion", confusion_rows(fitted.sources, task.coded.labels, fitted.confusion))
     if scores is not None:
         write(rooms, task, "label_scores", _score_rows(counted.pack.columns, votes, scores, counted.counts))
@@ -75,6 +81,18 @@ def _stored_labels(task: Task) -> Callable[[str, Sequence[str]], str]:
         )
 
     return select
+
+
+def _dependency_rows(
+    rooms: Rooms, task: Task, counted: Counted, matrix: RowVoteMatrix, fitted: RowFit
+) -> dict[str, Any]:
+    """Return the pairs of sources that depend on each other, by their text or by their votes."""
+    counts, pairs = counted.counts, counted.pairs
+    same = pairs.value_left == pairs.value_right
+    agreed = PairCounts(pairs.left[same], pairs.right[same], pairs.value_left[same], pairs.n[same].astype(float))
+    given = given_pairs(rooms, task, matrix.sources)
+    copied = copies(pairs, np.bincount(counts.source, weights=counts.n, minlength=len(matrix.sources)))
+    return dependency_rows(matrix.sources, row_edges(matrix, fitted, agreed), given, copied)
 
 
 def _score_rows(columns: Sequence[str], votes: Sequence[str], scores: RowScores, counts: VoteCounts) -> dict[str, Any]:

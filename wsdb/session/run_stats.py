@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from wsdb.core.sqltext import AT, ident, literal, stored
 from wsdb.core.task import Task
+from wsdb.labelmodel.dependencies import Dependency
 from wsdb.labelmodel.fitted import Fit
 from wsdb.labelmodel.score import ScoreForm
 from wsdb.labelmodel.sparse_sql import labels_select_sparse
@@ -62,7 +63,8 @@ def store(
         rooms.engine.keep_changes(counted.pack)
     forget(rooms, task, "vote_sets")
     copied = copies(counted.pairs, np.bincount(counts.source, weights=counts.n, minlength=len(columns)))
-    write(rooms, task, "lf_dependencies", _dependency_rows(fitted, dependencies, copied))
+    rows = dependency_rows(fitted.sources, fitted.dependencies, dependencies, copied)
+    write(rooms, task, "lf_dependencies", rows)
     write(rooms, task, "label_scores", _score_rows(task, columns, fitted.form, counts))
     write(rooms, task, "label_bias", _bias_rows(task, fitted.form))
     write(rooms, task, "label_confusion", confusion_rows(fitted.sources, task.labels, fitted.confusion))
@@ -168,17 +170,24 @@ def _pair_rows(votes: Sequence[str], columns: Sequence[str], pairs: VotePairs) -
     }
 
 
-def _dependency_rows(
-    fitted: Fit, given: Sequence[tuple[str, str, str]], copied: Mapping[int, tuple[int, int]]
+def dependency_rows(
+    sources: Sequence[str],
+    found: Sequence[Dependency],
+    given: Sequence[tuple[str, str, str]],
+    copied: Mapping[int, tuple[int, int]],
 ) -> dict[str, Any]:
     """Return a row for each pair and reason, the pair in the order of the label matrix; scores where measured.
 
-    A fit gives a pair one reason only: that it was given, although the votes may show more.
+    Parameters
+    ----------
+    found : what a fit says; it gives a pair one reason only: that it was given, although the votes may show more
+    given : (source, source, reason) as known before the votes were read; a pair may have several reasons
+    copied : by number of a source, that of the one that it repeats, and on how many rows
     """
-    place = {name: at for at, name in enumerate(fitted.sources)}
+    place = {name: at for at, name in enumerate(sources)}
     edges: dict[tuple[str, str, str], tuple[float | None, float | None, int | None]] = {}
     measured: dict[tuple[str, str], tuple[float | None, float | None, int | None]] = {}
-    for edge in fitted.dependencies:
+    for edge in found:
         a, b = sorted((edge.source_a, edge.source_b), key=place.__getitem__)
         measured[a, b] = (edge.r, edge.z, edge.rows)
         edges[a, b, edge.reason] = measured[a, b]
@@ -188,7 +197,7 @@ def _dependency_rows(
         a, b = sorted((one, two), key=place.__getitem__)
         edges.setdefault((a, b, reason), measured.get((a, b), (None, None, None)))
     for right, (left, n) in copied.items():
-        edges[fitted.sources[left], fitted.sources[right], "copy"] = (1.0, None, n)
+        edges[sources[left], sources[right], "copy"] = (1.0, None, n)
     text, number = pa.string(), pa.float64()
     fields = [("lf_a", text), ("lf_b", text), ("reason", text), ("score", number), ("z", number), ("n", pa.int64())]
     return columns_of(fields, [(*key, *value) for key, value in edges.items()])
