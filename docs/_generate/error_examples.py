@@ -139,10 +139,11 @@ EXAMPLES: dict[str, Example] = {
     ),
     "WS311": Example(
         "A label model that reads whole rows, as those of sequences, sets, bitvectors, ordered labels and task graphs "
-        "do, takes the sources of a wide label matrix, 320 of them. Other tasks take any number.",
+        "do, has more rows times sources than it holds in memory. Other tasks take any number.",
         "REFRESH LABELS FOR TASK mood;",
-        before="CREATE TABLE votes AS SELECT 1 AS id, 'worker_' || n AS worker, 'low' AS label FROM range(321) t(n);"
-        "CREATE TASK mood ON comments KEY (id) TYPE ORDINAL ('low', 'mid', 'high');"
+        before="CREATE TABLE votes AS SELECT 1 AS id, 'worker_' || n AS worker, 'low' AS label FROM range(3000) t(n);"
+        "CREATE TABLE many AS SELECT i AS id FROM range(100000) t(i);"
+        "CREATE TASK mood ON many KEY (id) TYPE ORDINAL ('low', 'mid', 'high');"
         "CREATE LABELING FUNCTION crowd FOR TASK mood FROM VOTES votes (id, worker, label);",
     ),
     "WS312": Example(

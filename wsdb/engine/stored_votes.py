@@ -20,6 +20,9 @@ from wsdb.engine.sparse import ID
 from wsdb.planner.pack import bits, per_word
 from wsdb.planner.steps import Pack
 
+CELLS = 1 << 28
+"""Rows times sources that are read of a sparse label matrix row by row."""
+
 
 class StoredVotes:
     """Reads the label matrices of one database.
@@ -148,22 +151,27 @@ class StoredVotes:
         """
         task = steps[0].task
         keys, tables = idents(task.keys), [self._table(f"matrix_{step.task.name}") for step in steps]
-        picked = [
-            f"m{at}.{ident(name)} AS __{at}_{j}" for at, s in enumerate(steps) for j, name in enumerate(s.columns)
-        ]
         joins = "".join(f" JOIN {name} AS m{at} USING ({keys})" for at, name in enumerate(tables) if at)
-        if any(step.storage == "sparse" for step in steps):
-            raise SpecError(
-                "WS311",
-                f'task "{task.name}" has more vote sources than this kind of label model reads',
-                hint="vote with fewer sources, or put them together in one labeling function",
-            )
         source = f"{tables[0]} AS m0{joins}"
+        sparse = {at for at, step in enumerate(steps) if step.storage == "sparse"}
+        if sparse:
+            self._check_size(steps, source)
+        picked = [
+            f"m{at}.{ident(name)} AS __{at}_{j}"
+            for at, step in enumerate(steps)
+            for j, name in enumerate((ID,) if at in sparse else step.columns)
+        ]
         table = self._con.sql(f"SELECT {', '.join([keys, *picked])} FROM {source} ORDER BY {keys}").to_arrow_table()
         n_keys, n = len(task.keys), table.num_rows
-        votes = np.full((n, len(picked)), -1, dtype=np.int16)
-        for at in range(len(picked)):
-            votes[:, at] = table.column(n_keys + at).fill_null(-1).to_numpy()
+        votes = np.full((n, sum(len(step.columns) for step in steps)), -1, dtype=np.int16)
+        column, place = n_keys, 0
+        for at, step in enumerate(steps):
+            if at in sparse:
+                self._scatter(step, table.column(column).to_numpy(), votes[:, place : place + len(step.columns)])
+            for j in range(0 if at in sparse else len(step.columns)):
+                votes[:, place + j] = table.column(column + j).fill_null(-1).to_numpy()
+            column += 1 if at in sparse else len(step.columns)
+            place += len(step.columns)
         offsets = np.arange(n + 1)
         if task.keys[-1].lower() == POS and n:
             rest = idents(task.keys[:-1])
@@ -176,6 +184,32 @@ class StoredVotes:
         if len(steps) == 1 and has_table(self._con, self._database, f"sets_{task.name}"):
             sets = with_sets(self._con, self._table(f"sets_{task.name}"), tables[0], task, steps[0].columns, votes)
         return KeyedVotes(table.select(range(n_keys)), votes, offsets.astype(np.int64), confidence, sets)
+
+    def _check_size(self, steps: Sequence[Pack], source: str) -> None:
+        """Raise where the votes of sparse label matrices are too many for a table of rows and sources.
+
+        Raises
+        ------
+        SpecError
+            WS311 with both numbers.
+        """
+        (n_rows,) = self._con.execute(f"SELECT count(*) FROM {source}").fetchall()[0]
+        columns = sum(len(step.columns) for step in steps)
+        if n_rows * columns > CELLS:
+            raise SpecError(
+                "WS311",
+                f'task "{steps[0].task.name}" has {columns:,} vote sources on {n_rows:,} rows; its kind of label model '
+                f"reads {CELLS:,} votes and abstains at most",
+                hint="vote with fewer sources, or put them together in one labeling function",
+            )
+
+    def _scatter(self, step: Pack, ids: np.ndarray, votes: np.ndarray) -> None:
+        """Write the votes of a sparse label matrix into a table of votes, whose rows have these numbers."""
+        found = self._con.sql(f"SELECT {ID}, source, code FROM {self._table(f'votes_{step.task.name}')}")
+        listed = found.to_arrow_table()
+        order = np.argsort(ids)
+        place = np.searchsorted(ids, listed.column(0).to_numpy(), sorter=order)
+        votes[order[place], listed.column(1).to_numpy()] = listed.column(2).to_numpy()
 
     def has_sets(self, step: Pack) -> bool:
         """Return whether some vote on a task is for one of several labels."""

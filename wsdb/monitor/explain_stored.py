@@ -60,6 +60,9 @@ def _votes(rows: Labelled, *, unsure: bool) -> str:
     place = f"list_position([{names}]::VARCHAR[], column_name) - 1"
     said = ", ".join(vote_label(ident(name), task.coded) for name in rows.columns)
     votes = f"SELECT unnest(range({len(rows.columns)})) AS source, unnest([{said}]) AS vote FROM chosen"
+    if rows.storage == "sparse":
+        label = vote_label("v.code", task.coded)
+        votes = f"SELECT v.source, {label} AS vote FROM {rows.votes} AS v JOIN chosen USING (__id)"
     if rows.sets:
         table = stored("sets_" + task.name)
         votes += f" UNION ALL SELECT {place}, {set_text('labels')} FROM {table} SEMI JOIN chosen USING ({keys})"
@@ -93,12 +96,6 @@ def select_body(rows: Labelled) -> str:
     names = ", ".join(literal(name) for name in rows.columns)
     size = "(SELECT greatest(count(*), 1) FROM elements)"
     elements = f"SELECT m.* FROM {rows.table} AS m SEMI JOIN chosen USING ({group})"
-    long = (
-        f"SELECT {pos} AS pos, unnest(range({len(rows.columns)})) AS source, unnest([{idents(rows.columns)}]) AS code "
-        "FROM elements"
-        if rows.columns
-        else f"SELECT {pos} AS pos, 0 AS source, 0 AS code FROM elements WHERE false"
-    )
     sizes = (
         "SELECT source, count(*) AS g, count(*) FILTER (code = 1) AS yes, count(*) FILTER (code = 0) AS no "
         "FROM cast_votes GROUP BY source"
@@ -139,7 +136,7 @@ def select_body(rows: Labelled) -> str:
     )
     parts = {
         "elements": elements,
-        "cast_votes": long,
+        "cast_votes": _element_votes(rows, pos),
         "sizes": sizes,
         "left_open": left,
         "gains": gains,
@@ -150,3 +147,18 @@ def select_body(rows: Labelled) -> str:
         "other_elements": others,
     }
     return summed(rows, parts, "(SELECT count(*) FROM cast_votes WHERE code IS NOT NULL) > 0", ["other_elements"])
+
+
+def _element_votes(rows: Labelled, pos: str) -> str:
+    """Return the SELECT of pos, source and code of all sources on the elements of a row; NULL where one abstains."""
+    if not rows.columns:
+        return f"SELECT {pos} AS pos, 0 AS source, 0 AS code FROM elements WHERE false"
+    if rows.storage == "sparse":
+        own = f"(SELECT v.* FROM {rows.votes} AS v SEMI JOIN elements USING (__id))"
+        return (
+            f"SELECT e.{pos} AS pos, s.source, v.code FROM elements AS e "
+            f"CROSS JOIN (SELECT DISTINCT source FROM {own}) AS s LEFT JOIN {own} AS v "
+            "ON v.__id = e.__id AND v.source = s.source"
+        )
+    sources = f"unnest(range({len(rows.columns)})) AS source"
+    return f"SELECT {pos} AS pos, {sources}, unnest([{idents(rows.columns)}]) AS code FROM elements"

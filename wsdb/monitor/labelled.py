@@ -111,8 +111,9 @@ class Labelled:
     def uncovered(self, prefix: str = "") -> str:
         """SQL condition on rows of the matrix: no source votes."""
         if self.storage == "sparse":
-            return f"{prefix}__id NOT IN (SELECT __id FROM {self.votes})"
-        silent = f"coalesce({idents(self.columns, prefix)}, NULL) IS NULL" if self.columns else "true"
+            silent = f"{prefix}__id NOT IN (SELECT __id FROM {self.votes})"
+        else:
+            silent = f"coalesce({idents(self.columns, prefix)}, NULL) IS NULL" if self.columns else "true"
         if self.sets:
             keys = idents(self.task.keys, prefix)
             silent += f" AND ({keys}) NOT IN (SELECT ({idents(self.task.keys)}) FROM {self._sets})"
@@ -138,19 +139,17 @@ class Labelled:
 
         A vote is a code, or, where some votes are for one of several labels, a list of labels.
         """
-        if self.storage == "sparse":
-            query = f"SELECT m.*, {', '.join(f'{name}.code AS {name}' for _, name in sources)} FROM {self.matrix} AS m"
-            for parameter, name in sources:
-                place = f"(SELECT __id, code FROM {self.votes} WHERE source = {self._position(parameter)})"
-                query += f" LEFT JOIN {place} AS {name} USING (__id)"
-            return query
         votes, joins = [], ""
         for parameter, name in sources:
-            column = self._column(parameter)
+            if self.storage == "sparse":
+                of = f"SELECT __id, code FROM {self.votes} WHERE source = {self._position(parameter)}"
+                joins += f" LEFT JOIN ({of}) AS {name} USING (__id)"
+            column = f"{name}.code" if self.storage == "sparse" else self._column(parameter)
             if self.sets:
-                column = f"CASE WHEN ({column}) IS NULL THEN {name}.labels ELSE [{vote_label(column, self.task)}] END"
+                labels = f"{name}_set"
+                column = f"CASE WHEN ({column}) IS NULL THEN {labels}.labels ELSE [{vote_label(column, self.task)}] END"
                 of = f"SELECT * FROM {self._sets} WHERE lower(column_name) = lower({parameter})"
-                joins += f" LEFT JOIN ({of}) AS {name} USING ({idents(self.task.keys)})"
+                joins += f" LEFT JOIN ({of}) AS {labels} USING ({idents(self.task.keys)})"
             votes.append(f"{column} AS {name}")
         return f"SELECT m.*, {', '.join(votes)} FROM {self.matrix} AS m{joins}"
 

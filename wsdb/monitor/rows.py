@@ -61,10 +61,10 @@ def votes_select(
     storage : ``wide`` or ``sparse``
     sets : whether there is a table of votes for one of several labels
     """
-    if storage == "sparse":
-        return _sparse_votes(task, columns, versions)
     parts = [_set_votes(task, columns, versions)] if sets and columns else []
-    for name, lf, source in columns:
+    if storage == "sparse":
+        parts.append(_sparse_votes(task, columns, versions))
+    for name, lf, source in columns if storage == "wide" else ():
         said = "NULL::VARCHAR" if source is None else literal(source)
         computed_at = (
             f"SELECT max(c.computed_at) FROM wsdb.matrix_columns AS c WHERE lower(c.task) = "
