@@ -12,7 +12,8 @@ from wsdb.core.sqltext import literal
 from wsdb.core.task import Task
 from wsdb.engine.analyze import nodes, tree
 
-PLAIN = ("modifiers", "group_expressions", "group_sets", "cte_map", "having", "qualify", "sample")
+CLAUSES = ("modifiers", "group_expressions", "group_sets", "having", "qualify", "sample")
+"""What a tree has for the clauses of a SELECT besides its list, its table and WHERE; empty where it has none."""
 BARRED = frozenset({"SUBQUERY", "WINDOW", "STAR", "COLUMNS", "PARAMETER", "POSITIONAL_REFERENCE", "LAMBDA_REF"})
 
 
@@ -91,12 +92,10 @@ def inlined(
 
 def _plain(select: dict[str, Any], source: dict[str, Any]) -> bool:
     """Return whether a SELECT has nothing but a select list, one table and a WHERE."""
-    for name in PLAIN:
-        value = select.get(name)
-        if isinstance(value, dict):
-            value = value.get("map")
-        if value:
-            return False
+    if any(select.get(name) for name in CLAUSES) or select["cte_map"]["map"]:
+        return False
+    if select["aggregate_handling"] != "STANDARD_HANDLING":  # GROUP BY ALL
+        return False
     return not source.get("sample") and not source.get("column_name_alias") and not source.get("at_clause")
 
 

@@ -33,7 +33,7 @@ def load(body: Python, name: str, span: Span | None = None) -> BatchFunction:
     Raises
     ------
     SpecError
-        WS310 where the text does not compile, defines no function of one argument, or the module has none.
+        WS310 where the text does not compile or fails, defines no function of one argument, or the module has none.
     """
     if body.using:
         return _imported(body.source, name, span)
@@ -52,7 +52,15 @@ def load(body: Python, name: str, span: Span | None = None) -> BatchFunction:
             hint="write def lf(batch): … that takes a pyarrow.RecordBatch and returns one label or None for each row",
         )
     scope: dict[str, Any] = {"__name__": f"wsdb_lf_{name}"}
-    exec(compile(parsed, f"<labeling function {name}>", "exec"), scope)
+    try:
+        exec(compile(parsed, f"<labeling function {name}>", "exec"), scope)
+    except Exception as error:
+        raise SpecError(
+            "WS310",
+            f'labeling function "{name}" cannot be loaded: {type(error).__name__}: {error}',
+            span=span,
+            hint="what it imports and computes outside of its functions must work where wsdb runs",
+        ) from error
     function: BatchFunction = scope[defined[-1]]
     return function
 
@@ -211,6 +219,7 @@ class PythonLF:
                 "WS406",
                 f'labeling function "{self.lf.name}" returned {len(labels):,} label{"s" * (len(labels) != 1)} '
                 f"for {n_rows:,} row{'s' * (n_rows != 1)}",
+                hint="return a label or None for each row of the batch",
             )
         if pa.types.is_null(labels.type):
             return pa.nulls(n_rows, self.type)
