@@ -16,6 +16,8 @@ CLOCKS = frozenset({"current_date", "current_time", "current_timestamp", "localt
 """Words without parentheses that answer the time; DuckDB's tree shows them as columns."""
 PURE = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"})
 """Table functions that answer their arguments alone."""
+SPREADING = frozenset({"unnest", "unlist"})
+"""Functions that make several rows of one."""
 KNOWN = 20_000
 """What about this many queries read is kept in memory."""
 
@@ -76,6 +78,8 @@ class Reads:
     everything : whether a star or a COLUMNS expression stands in it
     relations : SQL names of the tables and views it reads, without its own CTEs
     functions : lower-cased names of the functions it calls
+    outer : those of its functions that stand outside of subqueries
+    windows : whether a window function stands outside of subqueries: a row's answer then depends on other rows
     tables : lower-cased names of the table functions it calls
     opaque : whether it calls a table function whose input cannot be fingerprinted
     macros : the user's macros and Python functions that it calls, by what they are made of
@@ -88,6 +92,8 @@ class Reads:
     everything: bool = False
     relations: tuple[str, ...] = ()
     functions: frozenset[str] = frozenset()
+    outer: frozenset[str] = frozenset()
+    windows: bool = False
     tables: frozenset[str] = frozenset()
     opaque: bool = False
     macros: tuple[str, ...] = ()
@@ -100,6 +106,11 @@ class Reads:
         whole = relation.rsplit(".", 1)[-1].strip('"').lower()
         everything = self.everything or (whole in self.alone and whole not in low)
         return tuple(name for name in columns if everything or name.lower() in self.names)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether one row may become several, or none."""
+        return not self.outer.isdisjoint(SPREADING)
 
     def volatile(self, known: Functions, columns: list[str]) -> bool:
         """Return whether the query may answer differently for the same input."""
@@ -129,15 +140,21 @@ def _parsed(text: str) -> dict[str, Any] | None:
     return None if found.get("error") else found
 
 
-def nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """Return every object of a tree, parents first."""
+def nodes(node: Any, *, inside: bool = True) -> Iterator[dict[str, Any]]:
+    """Return every object of a tree, parents first.
+
+    Parameters
+    ----------
+    inside : whether to go into subqueries of expressions
+    """
     if isinstance(node, dict):
         yield node
-        for value in node.values():
-            yield from nodes(value)
+        for name, value in node.items():
+            if inside or name != "subquery" or node.get("class") != "SUBQUERY":
+                yield from nodes(value, inside=inside)
     elif isinstance(node, list):
         for value in node:
-            yield from nodes(value)
+            yield from nodes(value, inside=inside)
 
 
 def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads:
@@ -146,7 +163,7 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
     done: set[str] = set()
     while called := sorted((found.functions & known.macros.keys()) - done):
         done.update(called)
-        for definition in (text for name in called for text in known.macros[name]):
+        for macro, definition in [(macro, text) for macro in called for text in known.macros[macro]]:
             inner = _reads(con, definition)
             found = Reads(
                 found.names | inner.names,
@@ -154,6 +171,8 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
                 found.everything or inner.everything,
                 tuple(dict.fromkeys([*found.relations, *inner.relations])),
                 found.functions | inner.functions,
+                found.outer | (inner.outer if macro in found.outer else frozenset()),
+                found.windows or inner.windows,
                 found.tables | inner.tables,
                 found.opaque or inner.opaque,
                 (*found.macros, definition),
@@ -163,6 +182,11 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
     code = tuple(known.code[name] for name in sorted(found.functions & known.code.keys()))
     unknown = found.tables - PURE - known.macros.keys()
     return replace(found, opaque=found.opaque or bool(unknown), macros=(*found.macros, *code))
+
+
+def spreads(con: duckdb.DuckDBPyConnection, query: str) -> bool:
+    """Return whether a SELECT without FROM makes several rows, or none, of one; macros are not looked into."""
+    return any(name in query.lower() for name in SPREADING) and _reads(con, query).spreads
 
 
 def prepare(con: duckdb.DuckDBPyConnection, queries: Iterable[str]) -> None:
@@ -220,12 +244,15 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
         if isinstance(node.get("cte_map"), dict):
             ctes.update(entry["key"].lower() for entry in node["cte_map"]["map"])
     own = tuple(relation for relation in relations if relation.strip('"').lower() not in ctes)
+    outer = list(nodes(parsed, inside=False))
     return Reads(
         frozenset(names),
         frozenset(alone),
         everything,
         own,
         frozenset(functions),
+        frozenset(node["function_name"].lower() for node in outer if node.get("type") == "FUNCTION"),
+        any(node.get("class") == "WINDOW" for node in outer),
         frozenset(tables),
         constants=frozenset(constants - {""}),
         models=tuple(models),

@@ -14,7 +14,7 @@ from wsdb.core.payload import POS
 from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import MAX_LABELS, Task, unknown_label
-from wsdb.engine.analyze import answers, only_empty
+from wsdb.engine.analyze import answers, only_empty, spreads
 from wsdb.engine.compile import CONFIDENCE, guarded, key_columns
 from wsdb.engine.elements import NUMBERS, refuse_spans, whole_rows
 from wsdb.engine.partial import KINDS
@@ -109,6 +109,7 @@ def check_lf(
             if label not in task.labels:
                 raise unknown_label(task, label, lf.name).at(at.spans.get("label", at.at("labels")))
             kind = _row_type(con, lf, task, predicate, span, joins)
+            _refuse_spreading(con, predicate, task, span, what)
             if kind not in ("BOOLEAN", '"NULL"'):
                 raise SpecError(
                     "WS313",
@@ -118,6 +119,7 @@ def check_lf(
                 )
         case Expression(sql):
             kind = _row_type(con, lf, task, sql, span, joins)
+            _refuse_spreading(con, sql, task, span, what)
             if not (_is_label(kind, task) or _is_no_label(con, kind, task, f"SELECT (\n{sql}\n)")):
                 raise SpecError(
                     "WS313",
@@ -237,6 +239,17 @@ def _row_type(
         if "Subquery returns" in error.message:
             error.hint = f"write AS SELECT {names_of(task.keys)}, label FROM … without parentheses to vote by key"
         raise
+
+
+def _refuse_spreading(con: duckdb.DuckDBPyConnection, sql: str, task: Task, span: Span | None, what: str) -> None:
+    if spreads(con, f"SELECT (\n{sql}\n)"):
+        raise SpecError(
+            "WS313",
+            f"{what}: unnest makes several rows of one; a rule or an expression votes once for each row",
+            span=span,
+            hint="ask the list itself (list_contains, list_has_any), or write "
+            f"AS SELECT {names_of(task.keys)}, label FROM …",
+        )
 
 
 def _check_answers(

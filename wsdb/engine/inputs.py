@@ -99,12 +99,23 @@ class Inputs:
                 if known.opaque or known.volatile(self.functions, [] if isinstance(lf.body, Select) else columns):
                     return None
                 own = _bare(task.relation)  # a row body reads columns of it, which are hashed one by one
+                whole = (
+                    [task.relation] if not isinstance(lf.body, Select) and self._reads_others(lf, known, own) else []
+                )
                 made = {_bare(self._table(f"primitive_{one.name}")) for one in self._primitives}
                 made |= {one.name.lower() for one in self.read_by(lf)}
                 others = [name for name in known.relations if isinstance(lf.body, Select) or _bare(name) != own]
                 others = [name for name in others if _bare(name) not in made]
                 models = [f"{name}: {self._served.get(name.lower(), 'none')}" for name in known.models]
-                return [*map(self.hash_relation, others), *known.macros, *models]
+                return [*map(self.hash_relation, [*others, *whole]), *known.macros, *models]
+
+    def _reads_others(self, lf: LabelingFunction, known: Reads, own: str) -> bool:
+        """Return whether a row body reads other rows of the task's relation: in a subquery, or by a window."""
+        sql = lf.body.predicate if isinstance(lf.body, VoteWhen) else getattr(lf.body, "sql", "")
+        if known.windows or ("from" not in sql.lower() and not known.macros):  # no subquery can stand in it
+            return known.windows
+        alone = reads(self._con, f"SELECT (\n{sql}\n)", self.functions)
+        return any(_bare(name) == own for name in alone.relations)
 
     def hash_relation(self, relation: str) -> str:
         """Return the hash of a whole relation, whatever the order of its rows."""

@@ -129,6 +129,8 @@ class Inspector:
                 lf = replace(lf, body=Expression(expression))
                 known = reads(self._con, f"SELECT (\n{expression}\n) FROM {task.relation}", self._functions)
         sources = self._inputs.sources(lf)
+        if is_row(lf) and known.spreads:
+            raise spreading(task, lf)
         parts = self._inputs.parts(lf, task, known, columns)
         own = self._own(lf, task, known, columns)
         how = (task.multilabel_absent,) if task.kind == "bitvector" else ()
@@ -334,6 +336,17 @@ def _mend(lf: LabelingFunction, text: str) -> str:
     if missing is not None:
         return f"bring {missing['table']} back (ATTACH its database), or {again} without it"
     return f"{again} for the columns there are now"
+
+
+def spreading(task: Task, lf: LabelingFunction) -> DataError:
+    """Return the error for a row body that calls a macro by which a row gives several votes, or none."""
+    return DataError(
+        "WS406",
+        f'labeling function "{lf.name}" makes several rows of one by unnest; it votes once for each row',
+        hint="ask the list itself (list_contains, list_has_any), or write "
+        f"AS SELECT {', '.join(task.keys)}, label FROM …",
+        lf=lf.name,
+    )
 
 
 def _plain(error: SpecError) -> str:
