@@ -163,22 +163,23 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
     done: set[str] = set()
     while called := sorted((found.functions & known.macros.keys()) - done):
         done.update(called)
-        for macro, definition in [(macro, text) for macro in called for text in known.macros[macro]]:
-            inner = _reads(con, definition)
-            found = Reads(
-                found.names | inner.names,
-                found.alone | inner.alone,
-                found.everything or inner.everything,
-                tuple(dict.fromkeys([*found.relations, *inner.relations])),
-                found.functions | inner.functions,
-                found.outer | (inner.outer if macro in found.outer else frozenset()),
-                found.windows or inner.windows,
-                found.tables | inner.tables,
-                found.opaque or inner.opaque,
-                (*found.macros, definition),
-                found.constants | inner.constants,
-                (*found.models, *inner.models),
-            )
+        for macro in called:
+            for definition in known.macros[macro]:
+                inner = _reads(con, definition)
+                found = Reads(
+                    found.names | inner.names,
+                    found.alone | inner.alone,
+                    found.everything or inner.everything,
+                    tuple(dict.fromkeys([*found.relations, *inner.relations])),
+                    found.functions | inner.functions,
+                    found.outer | (inner.outer if macro in found.outer else frozenset()),
+                    found.windows or inner.windows,
+                    found.tables | inner.tables,
+                    found.opaque or inner.opaque,
+                    (*found.macros, definition),
+                    found.constants | inner.constants,
+                    (*found.models, *inner.models),
+                )
     code = tuple(known.code[name] for name in sorted(found.functions & known.code.keys()))
     unknown = found.tables - PURE - known.macros.keys()
     return replace(found, opaque=found.opaque or bool(unknown), macros=(*found.macros, *code))
