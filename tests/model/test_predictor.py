@@ -41,7 +41,10 @@ def test_numpy_gives_the_logits_of_torch(
 ) -> None:
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
     heads = (HeadPlan("a", "multiclass", 2), HeadPlan("b.c", "bitvector", 5))
-    plan = NetworkPlan(text, values, dense, hidden, heads, slices=tuple(SlicePlan(f"s{at}") for at in range(slices)))
+    pairs = 3 if text and columns and not hidden else 0
+    plan = NetworkPlan(
+        text, values, dense, hidden, heads, pairs=pairs, slices=tuple(SlicePlan(f"s{at}") for at in range(slices))
+    )
     network = build_network(plan, generator)
     with torch.no_grad():
         for parameter in network.parameters():

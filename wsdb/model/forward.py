@@ -28,12 +28,14 @@ class RowMap:
     text : float32 (slots, K); 0 rows where no column is text
     categories : float32 (category slots, K); 0 rows where no column is a category
     dense, bias : float32 (d + h, K) and (K,)
+    pairs : the map of products of text and categories, r of each; None without
     """
 
     text: np.ndarray
     categories: np.ndarray
     dense: np.ndarray
     bias: np.ndarray
+    pairs: RowMap | None = None
 
     @classmethod
     def of(cls, parameters: Mapping[str, np.ndarray], name: str) -> RowMap:
@@ -45,6 +47,7 @@ class RowMap:
             categories=parameters.get(f"{name}.categories.weight", none),
             dense=np.ascontiguousarray(parameters[f"{name}.dense.weight"].T),
             bias=bias,
+            pairs=cls.of(parameters, f"{name}.pairs") if f"{name}.pairs.dense.bias" in parameters else None,
         )
 
     def __call__(self, batch: EncodedBatch, dense: np.ndarray) -> np.ndarray:
@@ -57,7 +60,14 @@ class RowMap:
             scores += self.categories[batch.rows[CATEGORIES] % len(self.categories)].sum(axis=1)  # [b, K]
         if len(self.text):
             scores += _bags(self.text, batch)  # [b, K]
+        if self.pairs is not None:
+            scores += self.pairs.products(batch)  # [b, K]
         return scores
+
+    def products(self, batch: EncodedBatch) -> np.ndarray:
+        """Return the map of the products of a row's text and categories, float64 (b, K): `wsdb.model.heads.Pairs`."""
+        both = _bags(self.text, batch) * self.categories[batch.rows[CATEGORIES]].sum(axis=1)  # [b, r]
+        return np.asarray(np.einsum("br,ro->bo", both, self.dense) + self.bias)  # [b, K]
 
 
 @dataclass(frozen=True, slots=True)

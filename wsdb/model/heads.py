@@ -14,14 +14,43 @@ from wsdb.model.plan import PayloadPlan
 nn = torch.nn
 
 
-class RowHead(nn.Module):
-    """Tasks on rows: the sum of a linear map of every kind of input and of the row's vector."""
+class Pairs(nn.Module):
+    """What a row's text says together with its other columns: a map of the products of r numbers of each.
 
-    def __init__(self, text: nn.EmbeddingBag | None, categories: nn.EmbeddingBag | None, dense: Affine) -> None:
+    Each n-gram and each category, or stretch of a number, has r numbers; those of a row's text are summed, and so are
+    those of its columns. A logit gets sum_r w_r (sum_i x_i u_ir) (sum_c v_cr): a weight for every pair of an n-gram and
+    a category, of rank r.
+
+    Source: Rendle, Factorization machines, ICDM 2010.
+    """
+
+    def __init__(self, text: nn.EmbeddingBag, categories: nn.EmbeddingBag, dense: Affine) -> None:
         super().__init__()
         self.text = text
         self.categories = categories
         self.dense = dense
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Return float32 [b, k], to be added to the logits."""
+        text = self.text(inputs.slots, inputs.offsets, per_sample_weights=inputs.values)  # [b, r]
+        return self.dense(text * self.categories(inputs.categories))  # [b, k]
+
+
+class RowHead(nn.Module):
+    """Tasks on rows: the sum of a linear map of every kind of input and of the row's vector, and of pairs of inputs."""
+
+    def __init__(
+        self,
+        text: nn.EmbeddingBag | None,
+        categories: nn.EmbeddingBag | None,
+        dense: Affine,
+        pairs: Pairs | None = None,
+    ) -> None:
+        super().__init__()
+        self.text = text
+        self.categories = categories
+        self.dense = dense
+        self.pairs = pairs
 
     def forward(self, inputs: Inputs, vector: torch.Tensor | None) -> torch.Tensor:
         """Return logits, float32 [b, k]; `vector` float32 [b, v] is the torso's, or that of the task's payload."""
@@ -33,6 +62,8 @@ class RowHead(nn.Module):
             logits = logits + self.text(inputs.slots, inputs.offsets, per_sample_weights=inputs.values)  # [b, k]
         if self.categories is not None:
             logits = logits + self.categories(inputs.categories)  # [b, k]
+        if self.pairs is not None:
+            logits = logits + self.pairs(inputs)  # [b, k]
         return logits
 
     def views(self, inputs: Inputs) -> list[torch.Tensor]:
@@ -81,13 +112,23 @@ class SelectHead(nn.Module):
         return torch.cat([torch.zeros_like(score), score], dim=1)
 
 
-def row_head(n_text: int, n_category: int, n_dense: int, n_labels: int) -> RowHead:
+def row_head(n_text: int, n_category: int, n_dense: int, n_labels: int, pairs: Pairs | None = None) -> RowHead:
     """Return a head whose maps begin at 0."""
     return RowHead(
         bag(torch.zeros(n_text, n_labels), by_offsets=True),
         bag(torch.zeros(n_category, n_labels), by_offsets=False),
         Affine(torch.zeros(n_labels, n_dense)),
+        pairs,
     )
+
+
+def row_pairs(n_text: int, n_category: int, rank: int, n_labels: int, generator: torch.Generator) -> Pairs:
+    """Return pairs that begin at 0, with numbers that are drawn."""
+    text, categories = (torch.randn(size, rank, generator=generator) * 0.1 for size in (n_text, n_category))
+    of_text, of_categories = bag(text, by_offsets=True), bag(categories, by_offsets=False)
+    assert of_text is not None
+    assert of_categories is not None
+    return Pairs(of_text, of_categories, Affine(torch.zeros(n_labels, rank)))
 
 
 def element_head(plan: PayloadPlan, width: int, n_labels: int) -> ElementHead:

@@ -26,6 +26,7 @@ from wsdb.model.heads import (
     columns_of,
     element_head,
     row_head,
+    row_pairs,
     select_head,
     state_head,
 )
@@ -211,7 +212,8 @@ def build_head(plan: NetworkPlan, group: HeadGroup, payloads: Payloads | None, g
     n_labels = sum(group.sizes)
     n_category = 0 if plan.hidden else plan.n_category
     if payloads is None:
-        return row_head(plan.n_text, n_category, plan.n_dense + plan.hidden, n_labels)
+        pairs = row_pairs(plan.n_text, n_category, plan.pairs, n_labels, generator) if plan.pairs else None
+        return row_head(plan.n_text, n_category, plan.n_dense + plan.hidden, n_labels, pairs)
     payload = next(payload for payload in plan.payloads if payload.name == group.payload)
     if payload.shape == "singleton":
         vector = payloads.sizes[payload.name]

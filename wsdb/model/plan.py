@@ -112,6 +112,7 @@ class NetworkPlan:
     payloads : sources before those that read them; empty for a network over rows alone
     heads : in the order of the tasks
     slices : those that have experts
+    pairs : rank of the weights of pairs of text and categories, 0 for none; of a network of linear maps
     """
 
     n_text: int
@@ -125,6 +126,7 @@ class NetworkPlan:
     layers: int = 1
     combine: str = "attention"
     slices: tuple[SlicePlan, ...] = ()
+    pairs: int = 0
 
     @property
     def deep(self) -> bool:
@@ -134,7 +136,7 @@ class NetworkPlan:
     @property
     def shared(self) -> bool:
         """Whether the tasks share parameters, so that they are trained and stopped together."""
-        return self.deep or bool(self.slices)
+        return self.deep or bool(self.slices) or self.pairs > 0
 
     def groups(self) -> tuple[HeadGroup, ...]:
         """Return the modules of heads: a hundred tasks of the row are one, and cost little more than one task."""
@@ -192,6 +194,7 @@ def plan_network(
     combine: str = "attention",
     width: int = 64,
     slices: Sequence[SliceInput] = (),
+    pairs: int = 0,
 ) -> NetworkPlan:
     """Put the fitted inputs, the payloads and the tasks together.
 
@@ -240,6 +243,7 @@ def plan_network(
         layers=layers,
         combine=combine,
         slices=planned,
+        pairs=pairs,
     )
 
 

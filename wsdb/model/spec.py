@@ -233,6 +233,12 @@ class TrainSpec:
         high=4096,
         choices=("auto",),
     )
+    pairs: str = _option(
+        "auto",
+        "weights for pairs of what text and what other columns say, in a network without hidden units; auto is for "
+        "models without slices whose held-out rows gain much by them",
+        choices=("auto", "all", "none"),
+    )
     buckets_bits: int = _option(18, "each text column hashes into 2^buckets_bits buckets", low=8, high=24)
     word_ngrams: int = _option(2, "longest run of neighboring words that makes a text feature", low=1, high=4)
     char_ngrams: str = _option(

@@ -21,6 +21,7 @@ import pyarrow as pa
 from wsdb.core.errors import ModelError, SpecError
 from wsdb.model.backend import choose_device, one_thread, torch, use_bf16
 from wsdb.model.checkpoint import Checkpoint, fingerprint
+from wsdb.model.choose_pairs import RANK, choose_pairs
 from wsdb.model.choose_slices import choose_slices, gains
 from wsdb.model.early_stop import diverged
 from wsdb.model.encode import Hashing
@@ -35,6 +36,7 @@ from wsdb.model.resolve import (
     idle_options,
     resolve_batch_size,
     resolve_hidden,
+    resolve_pairs,
     resolve_sharpen,
     resolve_slice_mode,
     resolve_steps,
@@ -142,6 +144,9 @@ class Run:
     def train(self, rows: Rows) -> tuple[Trained, list[Judged]]:
         """Train on the rows, which any run with the same options of encoding has read."""
         mode = self.slice_mode(rows)
+        if self.pairs(rows) == "compare":
+            trained, judged, note = choose_pairs(lambda rank: self.learn(rows, (), rank))
+            return self.noted(trained, note), judged
         if mode != "compare" or not self.wanted.slices:
             return self.learn(rows, self.wanted.slices if mode == "attention" else ())
         names = [one.name for one in self.wanted.slices]
@@ -150,23 +155,35 @@ class Run:
             names,
             partial(gains, self.tasks, rows.members, names),
         )
+        return self.noted(trained, note), judged
+
+    def noted(self, trained: Trained, note: str | None) -> Trained:
+        """Return what was chosen of several trainings, with a notice and the seconds of all of them."""
         notices = trained.notices if note is None else [*trained.notices, note]
         manifest = trained.manifest | {"notices": notices}
-        seconds = time.perf_counter() - self.began
-        return dataclasses.replace(trained, notices=notices, manifest=manifest, seconds=seconds), judged
+        return dataclasses.replace(
+            trained, notices=notices, manifest=manifest, seconds=time.perf_counter() - self.began
+        )
+
+    def pairs(self, rows: Rows) -> str:
+        """Return whether pairs of text and other columns have weights."""
+        return resolve_pairs(
+            self.spec, rows.encoder, payloads=bool(self.wanted.payloads), slices=bool(self.wanted.slices)
+        )
 
     def slice_mode(self, rows: Rows) -> str:
         """Return how slices are learned."""
         elements = any(one.shape != "singleton" for one in self.wanted.payloads)
         return resolve_slice_mode(self.spec, rows.encoder, elements=elements)
 
-    def learn(self, rows: Rows, experts: Sequence[SliceInput]) -> tuple[Trained, list[Judged]]:
-        """Train one network, with experts for some of the slices."""
+    def learn(self, rows: Rows, experts: Sequence[SliceInput], rank: int | None = None) -> tuple[Trained, list[Judged]]:
+        """Train one network, with experts for some of the slices and pairs of some rank; None for what is resolved."""
         order = np.argsort(rows.keys, kind="stable")  # [n]; from here on rows are visited in this order
         targets, held_out, notices = self.targets(rows)
         stacks = stack_labels(self.tasks, targets)
         generator = torch.Generator().manual_seed(self.spec.seed)
-        plan, network = self.network(rows, generator, experts)
+        rank = (RANK if self.pairs(rows) == "all" else 0) if rank is None else rank
+        plan, network = self.network(rows, generator, experts, rank)
         notices += idle_options(self.spec, rows.encoder, plan)
         loop = self.loop(rows, order, stacks, held_out, network, generator)
         targets = loop.targets  # the same as views of the stacks, so that nothing is kept twice
@@ -202,7 +219,7 @@ class Run:
         return heavy if found is None else heavy * found
 
     def network(
-        self, rows: Rows, generator: torch.Generator, experts: Sequence[SliceInput]
+        self, rows: Rows, generator: torch.Generator, experts: Sequence[SliceInput], rank: int
     ) -> tuple[NetworkPlan, Network]:
         """Plan and build the network."""
         encoder_name = resolve_encoder(self.spec.encoder, self.wanted.payloads)
@@ -217,6 +234,7 @@ class Run:
             combine=self.spec.combine,
             width=self.spec.width,
             slices=experts,
+            pairs=rank,
         )
         return plan, build_network(plan, generator, rows.payloads.tables()).to(self.device)
 
@@ -232,8 +250,8 @@ class Run:
         """Set the training loop up."""
         train_rows = order[np.any([stack.rows for stack in stacks], axis=0)[order]]
         valid_rows = order[np.any(held_out, axis=0)[order]]
-        compared = self.slice_mode(rows) == "compare"
-        again = compared and bool(network.plan.slices)  # a search has seen the epochs of the first network
+        compared = self.slice_mode(rows) == "compare" and bool(network.plan.slices)
+        again = compared or (self.pairs(rows) == "compare" and network.plan.pairs > 0)
         views = resolve_views(rows.encoder, network.plan)
         return Loop(
             network=network,
@@ -255,7 +273,8 @@ class Run:
             world=self.world,
             began=self.began,
             progress=self.progress,
-            checkpoint=self.kept(rows, order, stacks, [one.name for one in network.plan.slices]),
+            checkpoint=self.kept(rows, order, stacks, network.plan),
+            # a search has seen the epochs of the first network
             watch=None if self.watch is None or again else self.watcher(rows, order, held_out, self.watch),
         )
 
@@ -273,9 +292,7 @@ class Run:
 
         return watch
 
-    def kept(
-        self, rows: Rows, order: np.ndarray, stacks: list[LabelStack], experts: Sequence[str]
-    ) -> Checkpoint | None:
+    def kept(self, rows: Rows, order: np.ndarray, stacks: list[LabelStack], plan: NetworkPlan) -> Checkpoint | None:
         """Return where the state is kept, under the fingerprint of this run."""
         if self.checkpoint is None:
             return None
@@ -288,7 +305,8 @@ class Run:
             "payloads": rows.payloads.to_manifest(),
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
             "slices": [dataclasses.asdict(one) for one in self.wanted.slices],
-            "experts": list(experts),
+            "experts": [one.name for one in plan.slices],
+            "pairs": plan.pairs,
             "torch": str(torch.__version__),
         }
         arrays = [rows.keys[order], *rows.members.take(order).arrays(), *rows.encoder.tensors().values()]
@@ -296,7 +314,9 @@ class Run:
             found = stack.take(order)
             arrays += [found.labels, found.weights]
         several = self.wanted.slices and self.slice_mode(rows) == "compare"
-        folder = self.checkpoint / f"{len(experts)}-experts" if several else self.checkpoint
+        folder = self.checkpoint / f"{len(plan.slices)}-experts" if several else self.checkpoint
+        if self.pairs(rows) == "compare":
+            folder = self.checkpoint / f"{plan.pairs}-pairs"
         return Checkpoint(folder, fingerprint(facts, arrays))
 
     def trained(
