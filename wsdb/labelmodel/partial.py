@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from wsdb.core.matrix import ABSTAIN
 from wsdb.labelmodel.ads import PRIOR_STRENGTH, accuracy_prior
 from wsdb.labelmodel.score import ScoreForm
+from wsdb.labelmodel.set_votes import copy_weights, set_table, trust_of, vote_shares
 from wsdb.labelmodel.unanimity import below_chance, keep_unanimity
 
 PRODUCT_MIX = 0.8
@@ -101,40 +101,6 @@ class PartialFit:
         return cls(**read)
 
 
-def class_sets(masks: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes and sets of votes given as bit masks.
-
-    Parameters
-    ----------
-    masks : unsigned integer array of shape (n, m), bit y is set where class y is one of the voted; 0 is abstain.
-        A mask of all classes is a vote that says "one of them"
-    k : number of classes, at most 64
-
-    Returns
-    -------
-    votes : int64 array of shape (n, m), codes as in `PartialFit`, -1 is abstain
-    sets : bool array of shape (s, k), the sets that are not single classes
-
-    Examples
-    --------
-    >>> votes, sets = class_sets(np.array([[1, 3], [0, 4]], dtype=np.uint64), 3)
-    >>> votes.tolist(), sets.tolist()
-    ([[0, 3], [-1, 2]], [[True, True, False]])
-    """
-    if k > 64:
-        raise ValueError(f"bit masks have 64 bits, the task has {k} classes")
-    wide = masks.astype(np.uint64)
-    if k < 64 and wide.size and int(wide.max()) >= 1 << k:
-        raise ValueError(f"a mask has a bit above class {k - 1}")
-    distinct, place = np.unique(wide, return_inverse=True)
-    members = (distinct[:, None] >> np.arange(k, dtype=np.uint64)) & np.uint64(1) == 1
-    sizes = members.sum(axis=1)
-    code = np.full(len(distinct), ABSTAIN, dtype=np.int64)
-    code[sizes == 1] = members[sizes == 1].argmax(axis=1)
-    code[sizes > 1] = k + np.arange(int((sizes > 1).sum()))
-    return code[place.reshape(masks.shape)], members[sizes > 1]
-
-
 def fit_partial(
     votes: np.ndarray,
     k: int,
@@ -168,7 +134,7 @@ def fit_partial(
     PartialFit
     """
     table = set_table(k, sets)
-    trust = _trust(votes, len(table), confidence)
+    trust = trust_of(votes, len(table), confidence)
     rows = np.ones(len(votes)) if counts is None else counts.astype(float)
     spread = accuracy_prior(k) if prior is None else prior
     given = np.full(k, 1 / k) if balance is None else np.asarray(balance, dtype=float)
@@ -196,7 +162,7 @@ def partial_posterior(fit: PartialFit, votes: np.ndarray, confidence: np.ndarray
     """
     if votes.ndim != 2 or votes.shape[1] != len(fit.theta):
         raise ValueError(f"votes {votes.shape} do not match {len(fit.theta)} sources")
-    trust = _trust(votes, len(fit.sets), confidence)
+    trust = trust_of(votes, len(fit.sets), confidence)
     logs = np.tile(fit.bias, (len(votes), 1))
     for j in range(votes.shape[1]):
         logs += trust[:, [j]] * fit.scores[j, votes[:, j]]
@@ -226,37 +192,6 @@ def set_accuracy(fit: PartialFit, votes: np.ndarray) -> np.ndarray:
         if cast.any():
             found[j] = cast @ right[j] / cast.sum()
     return found
-
-
-def set_table(k: int, sets: np.ndarray | None) -> np.ndarray:
-    """Classes of each code: bool array of shape (k + s, k)."""
-    single = np.eye(k, dtype=bool)
-    if sets is None or not len(sets):
-        return single
-    if sets.shape[1] != k or not sets.any(axis=1).all():
-        raise ValueError(f"sets {sets.shape} must have {k} columns and a class each")
-    return np.concatenate([single, sets.astype(bool)])
-
-
-def copy_weights(votes: np.ndarray, trust: np.ndarray) -> np.ndarray:
-    """1 / number of sources with the same votes and confidences: float64 array of shape (m,)."""
-    if not votes.size:
-        return np.ones(votes.shape[1])
-    both = np.concatenate([np.where(trust > 0, votes, ABSTAIN).astype(float), trust])
-    _, place, count = np.unique(both, axis=1, return_inverse=True, return_counts=True)
-    shared: np.ndarray = 1.0 / count[place.ravel()]
-    return shared
-
-
-def vote_shares(votes: np.ndarray, table: np.ndarray, trust: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Share of the votes that each class has: float64 array of shape (p, k), zeros where uncovered."""
-    part = table / table.sum(axis=1, keepdims=True)
-    shares = np.zeros((len(votes), table.shape[1]))
-    for j in range(votes.shape[1]):
-        shares += (trust[:, j] * weights[j])[:, None] * part[votes[:, j]]
-    totals = shares.sum(axis=1, keepdims=True)
-    divided: np.ndarray = np.divide(shares, totals, out=np.zeros_like(shares), where=totals > 0)
-    return divided
 
 
 def anchored_rates(
@@ -296,22 +231,6 @@ def _shift_values(theta: np.ndarray, votes: np.ndarray, more: np.ndarray) -> np.
     share = total / np.maximum(total.sum(axis=1, keepdims=True), TINY)
     shifted: np.ndarray = theta.sum(axis=1, keepdims=True) * share
     return shifted
-
-
-def _trust(votes: np.ndarray, n_codes: int, confidence: np.ndarray | None) -> np.ndarray:
-    """Confidence of each vote, 0 for an abstain: float64 array of the votes' shape."""
-    if votes.size and (votes.min() < ABSTAIN or votes.max() >= n_codes):
-        raise ValueError(f"votes must be in -1 … {n_codes - 1}")
-    given = votes != ABSTAIN
-    if confidence is None:
-        certain: np.ndarray = given.astype(float)
-        return certain
-    if confidence.shape != votes.shape:
-        raise ValueError(f"confidence {confidence.shape} does not match votes {votes.shape}")
-    trust = np.where(given, confidence, 0.0)
-    if not np.isfinite(trust).all() or trust.min(initial=0.0) < 0 or trust.max(initial=0.0) > 1:
-        raise ValueError("a confidence must be in [0, 1]")
-    return trust
 
 
 def _expected_votes(

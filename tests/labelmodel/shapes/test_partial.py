@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wsdb.core.errors import SpecError
 from wsdb.labelmodel.ads import Rates, accuracy_prior, score_table, vote_rates
 from wsdb.labelmodel.ordinal import decide_ordinal, expected_class, fit_ordinal, ordinal_prior
-from wsdb.labelmodel.partial import PartialFit, class_sets, fit_partial, partial_posterior
+from wsdb.labelmodel.partial import PartialFit, fit_partial, partial_posterior
 from wsdb.labelmodel.score import ScoreForm, posterior
 from wsdb.labelmodel.synthetic import draw_votes, labeling_rates
 from wsdb.labelmodel.unanimity import below_chance, keep_unanimity
@@ -177,17 +177,6 @@ def test_rows_that_agree_on_a_class_or_a_set_of_it_get_that_class() -> None:
     shown = np.array([[1, 3, -1, 4, -1, -1], [-1, 0, 3, -1, 5, -1], [3, 4, -1, -1, -1, -1]])
     assert partial_posterior(fitted, shown).argmax(axis=1).tolist() == [1, 0, 1]
     assert (labels >= 0).all()
-
-
-def test_masks_become_codes_and_sets() -> None:
-    masks = np.array([[0b001, 0b011, 0], [0b110, 0b111, 0b100]], dtype=np.uint64)
-    votes, sets = class_sets(masks, 3)
-    assert votes.tolist() == [[0, 3, -1], [4, 5, 2]]
-    assert sets.astype(int).tolist() == [[1, 1, 0], [0, 1, 1], [1, 1, 1]]
-    with pytest.raises(ValueError, match="above class 2"):
-        class_sets(np.array([[8]], dtype=np.uint64), 3)
-    with pytest.raises(ValueError, match="65 classes"):
-        class_sets(masks, 65)
 
 
 @pytest.mark.parametrize(
