@@ -1,18 +1,45 @@
-"""A table of Arrow batches that grows while a query is read: in memory, and beyond a limit in a temporary file."""
+"""Arrow batches: work on them while later ones are read, and a table of them that grows.
+
+The table is in memory, and beyond a limit in a temporary file.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
+
+T = TypeVar("T")
+BATCH_ROWS = 30_720
+"""Rows of a batch: a few megabytes of text, which stay in the caches of a processor while all kernels read them."""
+GROUP_ROWS = 122_880
+"""As many as a row group of DuckDB has: row groups that are not full are written anew at a checkpoint."""
+WORKERS = 2
+"""Batches that are worked on at once, while the next one is read."""
 
 MEMORY = 256 << 20
 """Bytes held in memory; votes are a byte each, so this is several million rows of 50 labeling functions."""
 
 
+def worked(batches: Iterable[pa.RecordBatch], work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
+    """Return the answers of `work` for each batch, in order; it runs while later batches are read."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        todo: deque[Future[T]] = deque()
+        for batch in batches:
+            todo.append(pool.submit(work, batch))
+            if len(todo) > WORKERS:
+                yield todo.popleft().result()
+        while todo:
+            yield todo.popleft().result()
+
+
 class Batches:
-    """Record batches of one schema, to be read back as one table.
+    """Record batches of one schema, to be read back as one table of batches of `GROUP_ROWS` rows.
 
     Parameters
     ----------
@@ -21,6 +48,7 @@ class Batches:
 
     def __init__(self, memory: int = MEMORY) -> None:
         self._memory = memory
+        self._loose: list[pa.RecordBatch] = []  # less than GROUP_ROWS
         self._held: list[pa.RecordBatch] = []
         self._size = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -33,17 +61,25 @@ class Batches:
         self.rows += batch.num_rows
         self.bytes += batch.nbytes
         self._size += batch.nbytes
-        self._held.append(batch)
+        self._loose.append(batch)
+        if sum(part.num_rows for part in self._loose) >= GROUP_ROWS:
+            self._join()
         if self._size > self._memory:
             self._spill()
+
+    def _join(self) -> None:
+        """Make full batches of the loose ones; what is left over stays loose."""
+        parts = pa.Table.from_batches(self._loose).combine_chunks().to_batches(GROUP_ROWS)
+        self._loose = [part for part in parts[-1:] if part.num_rows < GROUP_ROWS]
+        self._held += parts[: len(parts) - len(self._loose)]
 
     def _spill(self) -> None:
         if self._writer is None:
             self._folder = tempfile.TemporaryDirectory(prefix="wsdb-")
-            self._writer = pa.ipc.new_file(str(self._path), self._held[0].schema)
+            self._writer = pa.ipc.new_file(str(self._path), (self._held + self._loose)[0].schema)
         for batch in self._held:
             self._writer.write_batch(batch)
-        self._held, self._size = [], 0
+        self._held, self._size = [], sum(part.nbytes for part in self._loose)
 
     @property
     def _path(self) -> Path:
@@ -52,6 +88,9 @@ class Batches:
 
     def table(self, schema: pa.Schema) -> pa.Table:
         """Return all batches as one table; those in a file are mapped, not read. `schema` is for no batches."""
+        if self._loose:
+            self._join()
+            self._held, self._loose = self._held + self._loose, []
         if self._writer is None:
             return pa.Table.from_batches(self._held, self._held[0].schema if self._held else schema)
         if self._held:
@@ -61,7 +100,7 @@ class Batches:
 
     def close(self) -> None:
         """Let go of the batches and remove the file."""
-        self._held = []
+        self._held, self._loose = [], []
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None

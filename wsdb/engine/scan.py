@@ -15,8 +15,8 @@ from wsdb.core.lf import LabelingFunction, Python
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
-from wsdb.engine.batches import Batches
-from wsdb.engine.match import Kernel, Matcher
+from wsdb.engine.batches import BATCH_ROWS, Batches, worked
+from wsdb.engine.match import Kernel, matcher_of
 from wsdb.engine.udf import PythonLF, load
 from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Column, Fuse, Isolate, Match, Scan, Step
@@ -24,8 +24,6 @@ from wsdb.planner.steps import Column, Fuse, Isolate, Match, Scan, Step
 T = TypeVar("T")
 Groups = Mapping[bool, Sequence[Sequence[Column]]]
 """What Isolate found to work together, for the scan of all rows (False) and of the rows that differ (True)."""
-BATCH_ROWS = 122_880
-"""As many as a row group of DuckDB has: row groups that are not full are written anew at a checkpoint."""
 ARROW_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 """What DuckDB's Arrow reader raises where a query fails on the way."""
 
@@ -177,7 +175,7 @@ class VoteScan:
         assert isinstance(self.step, Match)
         start = time.perf_counter()
         columns = self.step.columns
-        matcher = Matcher([self.kernels[column.lf.name] for column in columns])
+        matcher = matcher_of([self.kernels[column.lf.name] for column in columns])
         taken = [f"{ident(name)} AS __m{at}" for at, name in enumerate(matcher.columns)]
         query = self.select(inside, [*self.extra, *taken])
         batches, name = Batches(), f"__wsdb_votes_{id(self):x}"
@@ -187,12 +185,16 @@ class VoteScan:
             reader = self.con.sql(f"FROM {query}").to_arrow_reader(BATCH_ROWS)
             kept = [at for at, name in enumerate(reader.schema.names) if not name.startswith("__m")]
             schema = pa.schema([*(reader.schema.field(at) for at in kept), *(pa.field(c.name, code) for c in columns)])
-            for batch in reader:
+
+            def voted(batch: pa.RecordBatch) -> pa.RecordBatch:
                 text = pa.RecordBatch.from_arrays(
                     [batch.column(f"__m{at}") for at in range(len(matcher.columns))], names=list(matcher.columns)
                 )
                 votes = [array.cast(code) for array in matcher.codes(text)]
-                batches.add(pa.RecordBatch.from_arrays([*(batch.column(at) for at in kept), *votes], schema=schema))
+                return pa.RecordBatch.from_arrays([*(batch.column(at) for at in kept), *votes], schema=schema)
+
+            for batch in worked(reader, voted):
+                batches.add(batch)
                 self.progress(batches.rows)
         except ARROW_ERRORS as error:
             self.fail(error)

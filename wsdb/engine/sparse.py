@@ -12,11 +12,11 @@ import pyarrow as pa
 from wsdb.core.lf import Expression
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.engine import compile as sql
-from wsdb.engine.batches import Batches
-from wsdb.engine.match import Matcher
+from wsdb.engine.batches import BATCH_ROWS, Batches, worked
+from wsdb.engine.match import matcher_of
 from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.rows import among, delta_name, facts_select
-from wsdb.engine.scan import ARROW_ERRORS, BATCH_ROWS, VoteScan, columns_of_step, fuse_of, scan_of
+from wsdb.engine.scan import ARROW_ERRORS, VoteScan, columns_of_step, fuse_of, scan_of
 from wsdb.engine.scatter import unknown
 from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Column, Isolate, Match, Scatter, Step
@@ -171,7 +171,7 @@ class SparseRun(MatrixRun):
     def _match(self, scan: VoteScan, step: Match) -> None:
         """Read the text once and keep the votes that the kernels find."""
         start = time.perf_counter()
-        matcher = Matcher([self.kernels[column.lf.name] for column in step.columns])
+        matcher = matcher_of([self.kernels[column.lf.name] for column in step.columns])
         numbers = np.array([self._number[column.name] for column in step.columns], dtype=np.int32)
         taken = [f"{ident(name)} AS __m{at}" for at, name in enumerate(matcher.columns)]
         picked = ", ".join(f"s.__m{at}" for at in range(len(taken)))
@@ -211,13 +211,17 @@ class SparseRun(MatrixRun):
         code = pa.int8() if self.task.code_type == "TINYINT" else pa.int16()
         schema = pa.schema([(ID, pa.int64()), ("source", pa.int32()), ("code", code)])
         batches, rows = Batches(), 0
+
+        def listed(batch: pa.RecordBatch) -> tuple[int, pa.RecordBatch]:
+            ids, sources, codes = votes(batch)
+            arrays = [pa.array(ids, pa.int64()), pa.array(sources, pa.int32()), pa.array(codes).cast(code)]
+            return batch.num_rows, pa.RecordBatch.from_arrays(arrays, schema=schema)
+
         try:
             try:
-                for batch in self.con.sql(query).to_arrow_reader(BATCH_ROWS):
-                    ids, sources, codes = votes(batch)
-                    arrays = [pa.array(ids, pa.int64()), pa.array(sources, pa.int32()), pa.array(codes).cast(code)]
-                    batches.add(pa.RecordBatch.from_arrays(arrays, schema=schema))
-                    rows += batch.num_rows
+                for read, found in worked(self.con.sql(query).to_arrow_reader(BATCH_ROWS), listed):
+                    batches.add(found)
+                    rows += read
                     self.progress(f"label matrix of {self.task.name}", rows, self.step.rows.n_rows)
             except ARROW_ERRORS as error:
                 scan.fail(error)

@@ -1,0 +1,68 @@
+"""Arrow batches that are worked on while others are read, and the table that they become."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsdb.engine import batches
+from wsdb.engine.batches import WORKERS, Batches, worked
+
+SCHEMA = pa.schema([("n", pa.int64())])
+
+
+def batch(*values: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"n": list(values)}, schema=SCHEMA)
+
+
+@given(st.lists(st.integers(0, 7)), st.sampled_from([0, 40, 1 << 20]))
+def test_a_table_has_all_rows_in_order_and_full_batches(sizes: list[int], memory: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "GROUP_ROWS", 5)
+        held = Batches(memory)
+        start = 0
+        for size in sizes:
+            held.add(batch(*range(start, start + size)))
+            start += size
+        table = held.table(SCHEMA)
+        assert table.column("n").to_pylist() == list(range(start))
+        assert all(part.num_rows == 5 for part in table.to_batches()[:-1])
+        assert (held.rows, table.schema) == (start, SCHEMA)
+        held.close()
+
+
+def test_answers_come_in_order_while_later_batches_are_read() -> None:
+    read, gate = [], threading.Event()
+
+    def source() -> Iterator[pa.RecordBatch]:
+        for at in range(6):
+            read.append(at)
+            if at == WORKERS:
+                gate.set()  # the first batch waits for this one: it would wait forever if reading waited for it
+            yield batch(at)
+
+    def work(given: pa.RecordBatch) -> int:
+        assert gate.wait(10)
+        return int(given.column(0)[0].as_py())
+
+    assert list(worked(source(), work)) == list(range(6))
+    assert read == list(range(6))
+
+
+def test_an_error_of_the_work_is_raised_at_its_batch() -> None:
+    def work(given: pa.RecordBatch) -> int:
+        value = int(given.column(0)[0].as_py())
+        if value == 2:
+            raise ValueError("two")
+        return value
+
+    found = []
+    with pytest.raises(ValueError, match="two"):
+        for answer in worked((batch(at) for at in range(9)), work):
+            found.append(answer)
+    assert found == [0, 1]
