@@ -37,26 +37,33 @@ def stored(con: duckdb.DuckDBPyConnection) -> StoredMatrix:
 
 
 @pytest.mark.parametrize("most", [0, 16])
+@pytest.mark.parametrize("listed", [9, 10])
+@pytest.mark.parametrize("key", ["INT", "VARCHAR", "DATE"])
 def test_kept_hashes_are_those_that_are_read_off_the_rows(
-    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, most: int
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, most: int, listed: int, key: str
 ) -> None:
     monkeypatch.setattr(rows, "KEPT_COLUMNS", most)
+    monkeypatch.setattr(rows, "LISTED", listed)
+    made = "DATE '2026-01-01' + id" if key == "DATE" else f"id::{key}"
+    con.execute(f"CREATE OR REPLACE TABLE data AS SELECT {made} AS id, a, b FROM data")
     for lists in ((COLUMNS,), (("a",), COLUMNS), ((),), (("b", "a"),)):
-        read, kept = RowHashes.read(TASK, COLUMNS), RowHashes.kept(con, TASK, *lists)
+        read, kept = RowHashes.read(TASK, COLUMNS), RowHashes.kept(con, TASK, *lists, n_rows=10)
+        assert bool(kept.totals) == (listed == 10 and key == "INT")
         each = lists[-1] if most else ()
         assert fingerprint(con, kept, *lists, each=each) == fingerprint(con, read, *lists, each=each)
         assert bool(kept.columns) == bool(most and any(lists))
         kept.drop(con)
     assert not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name LIKE '%hashes%'").fetchall()
+    assert not con.execute("SELECT 1 FROM duckdb_views() WHERE view_name LIKE '%listed%'").fetchall()
 
 
 def compared(con: duckdb.DuckDBPyConnection, known: StoredMatrix) -> RowChanges | None:
-    kept = RowHashes.kept(con, TASK, COLUMNS)
+    kept = RowHashes.kept(con, TASK, COLUMNS, n_rows=known.n_rows)
     (n_rows,) = con.execute("SELECT count(*) FROM data").fetchall()[0]
     return changes(con, kept, known, "matrix", n_rows)
 
 
-@pytest.mark.parametrize("part", [3, 1 << 24])
+@pytest.mark.parametrize(("part", "listed"), [(3, 9), (1 << 24, 1 << 24)])
 @given(
     changed=st.sets(st.integers(0, 9)),
     removed=st.sets(st.integers(0, 9)),
@@ -66,7 +73,7 @@ def compared(con: duckdb.DuckDBPyConnection, known: StoredMatrix) -> RowChanges 
 )
 @settings(max_examples=40)
 def test_every_row_that_differs_is_listed_with_both_hashes(
-    part: int, changed: set[int], removed: set[int], added: set[int], order: str, shape: str
+    part: int, listed: int, changed: set[int], removed: set[int], added: set[int], order: str, shape: str
 ) -> None:
     con = related()
     known = stored(con)
@@ -78,6 +85,7 @@ def test_every_row_that_differs_is_listed_with_both_hashes(
     con.execute(f"CREATE {shape} data AS FROM base")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "PART", part)
+        patch.setattr(rows, "LISTED", listed)
         found = compared(con, known)
     new = dict(con.execute(f"SELECT id, {row_hash(TASK, COLUMNS)} FROM data").fetchall())
     assert found == RowChanges(len(added), len(changed - removed), len(removed))

@@ -97,7 +97,7 @@ class Inspector:
             n_rows, (rows_hash,), each = fingerprint(self._con, RowHashes.read(task, wanted), wanted, each=wanted)
             return TaskFacts(n_rows, rows_hash, facts, wanted, None, False, gold, each, stale)
         lists = tuple(dict.fromkeys((stored.row_columns, wanted)))
-        now = RowHashes.kept(self._con, task, *lists)
+        now = RowHashes.kept(self._con, task, *lists, n_rows=stored.n_rows)
         n_rows, hashes, _ = fingerprint(self._con, now, *lists)
         found, known, each = None, True, stored.column_hashes
         if hashes[0] != stored.rows_hash:

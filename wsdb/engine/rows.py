@@ -22,6 +22,10 @@ KEPT_COLUMNS = 16
 """Hashes of more columns than this are computed twice rather than kept."""
 PART = 1 << 24
 """This many hashes are compared at once."""
+LISTED = 1 << 24
+"""Hashes of up to this many rows are held in memory, of more in a temporary table."""
+NUMBERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+"""Types of keys that are held in memory beside them."""
 MANY = 0.5
 """Where more than this share of the rows changed, it is worth asking which columns did."""
 
@@ -48,12 +52,14 @@ class RowHashes:
     relation : SQL name of a relation with the keys
     columns : by column of the task's relation, the SQL of the hash of the keys and that column
     lists : by list of columns, the SQL of the hash of the keys and those columns, where that stands in the relation
+    totals : what is known of all rows: the answers of aggregates by their SQL
     """
 
     task: Task
     relation: str
     columns: Mapping[str, str]
     lists: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, task: Task, columns: Iterable[str]) -> RowHashes:
@@ -61,24 +67,59 @@ class RowHashes:
         return cls(task, task.relation, {name: column_hash(task, name) for name in columns})
 
     @classmethod
-    def kept(cls, con: duckdb.DuckDBPyConnection, task: Task, *lists: tuple[str, ...]) -> RowHashes:
-        """Compute the hashes of rows into a temporary table, so that texts are read once; return them as they stand.
+    def kept(cls, con: duckdb.DuckDBPyConnection, task: Task, *lists: tuple[str, ...], n_rows: int = 0) -> RowHashes:
+        """Compute the hashes of rows, so that texts are read once; return them as they stand.
 
-        The table has a hash for each list of columns and, where they are few, for each column. `drop` removes it.
+        They are in an Arrow table or, where they are many or keys are not numbers, in a temporary table: a hash for
+        each list of columns and, in a temporary table and where they are few, for each column. `drop` removes it.
+
+        Parameters
+        ----------
+        n_rows : about how many rows there are
         """
         read = cls.read(task, dict.fromkeys(name for columns in lists for name in columns))
         each = read.columns if len(read.columns) <= KEPT_COLUMNS else {}
-        columns = {name: f"__h{at}" for at, name in enumerate(each)}
         rows = {columns: f"__r{at}" for at, columns in enumerate(dict.fromkeys(lists))}
+        texts = {place: read.row(names) for names, place in rows.items()}
+        if n_rows <= LISTED and NUMBERS.issuperset(_types(con, task, task.relation)):
+            return cls._listed(con, task, each, rows, texts)
+        columns = {name: f"__h{at}" for at, name in enumerate(each)}
         picked = [idents(task.keys), *(f"{each[name]} AS {place}" for name, place in columns.items())]
-        picked += [f"{read.row(names)} AS {place}" for names, place in rows.items()]
+        picked += [f"{text} AS {place}" for place, text in texts.items()]
         table = ident(f"__wsdb_hashes_{task.name.lower()}")
         con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {', '.join(picked)} FROM {task.relation}")
         return cls(task, f"temp.main.{table}", columns, rows)
 
+    @classmethod
+    def _listed(
+        cls,
+        con: duckdb.DuckDBPyConnection,
+        task: Task,
+        each: Mapping[str, str],
+        rows: Mapping[tuple[str, ...], str],
+        texts: Mapping[str, str],
+    ) -> RowHashes:
+        """Read the hashes of rows as one list, and in the same pass what they and those of columns add up to."""
+        packed = [f"{place} := {text}" for place, text in texts.items()]
+        packed += [f"{ident(key)} := {ident(key)}" for key in task.keys]
+        # DuckDB 1.5 fails where it hands a comparison of a column of 64-bit numbers without sign to Arrow.
+        shown = {columns: f"({place} | 0)" for columns, place in rows.items()}
+        sums = {f"bit_xor({shown[columns]})": texts[place] for columns, place in rows.items()}
+        sums |= {f"bit_xor({text})": text for text in each.values()}
+        asked = [f"list(struct_pack({', '.join(packed)}))", "count(*)", *(f"bit_xor({text})" for text in sums.values())]
+        answer = con.sql(f"SELECT {', '.join(asked)} FROM {task.relation}").to_arrow_table().combine_chunks()
+        rows_held = answer.column(0).chunk(0).flatten()
+        name = f"__wsdb_listed_{task.name.lower()}"
+        con.register(name, pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows_held)]))
+        totals = {text: found[0].as_py() for text, found in zip(("count(*)", *sums), answer.columns[1:], strict=True)}
+        return cls(task, ident(name), each, shown, totals)
+
     def drop(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Remove the table of kept hashes."""
-        con.execute(f"DROP TABLE {self.relation}")
+        """Let go of kept hashes."""
+        if self.totals:
+            con.unregister(self.relation.strip('"'))
+        else:
+            con.execute(f"DROP TABLE {self.relation}")
 
     def row(self, columns: Sequence[str]) -> str:
         """Return SQL of the hash of a row: of its keys and of these columns."""
@@ -149,7 +190,11 @@ def fingerprint(
     task = now.task
     parts = [f"bit_xor({now.row(columns)})" for columns in column_lists]
     parts += [f"bit_xor({now.columns[name]})" for name in each]
-    row = con.execute(f"SELECT {', '.join(['count(*)', *parts])} FROM {now.relation}").fetchall()[0]
+    parts.insert(0, "count(*)")
+    if now.totals.keys() >= set(parts):
+        row = tuple(now.totals[part] for part in parts)
+    else:
+        row = con.execute(f"SELECT {', '.join(parts)} FROM {now.relation}").fetchall()[0]
     lists, columns_hashes = row[1 : 1 + len(column_lists)], row[1 + len(column_lists) :]
     hashes = tuple(
         digest(*task.keys, *task.labels, *columns, row[0], value)
