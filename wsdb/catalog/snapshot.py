@@ -66,7 +66,7 @@ class StoredMatrix:
     gold_hash : the hash of a gold relation apart from the task's; empty without one
     hash_probe : what DuckDB's hash function answered then for a few values
     storage : ``wide`` or ``sparse``
-    views_hash : of the texts of its views
+    views_hash : the hash of the text of each of its views, with blanks between them
     """
 
     n_rows: int

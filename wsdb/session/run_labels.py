@@ -47,20 +47,23 @@ def transact(rooms: Rooms, work: Callable[[], T]) -> T:
 def plan(rooms: Rooms, task: Task, *, full: bool = False, matrix_only: bool = False) -> Step:
     """Return the step that makes the labels (or the label matrix) of a task current."""
     snapshot = rooms.catalog.snapshot()
-    return plan_labels(task, snapshot, facts_of(rooms, task, snapshot), full=full, matrix_only=matrix_only)
+    return plan_labels(task, snapshot, facts_of(rooms, task, snapshot, full=full), full=full, matrix_only=matrix_only)
 
 
-def facts_of(rooms: Rooms, task: Task, snapshot: CatalogSnapshot) -> dict[str, TaskFacts]:
+def facts_of(rooms: Rooms, task: Task, snapshot: CatalogSnapshot, *, full: bool = False) -> dict[str, TaskFacts]:
     """Return what the planner must know of a task's relation as it is now, and of the tasks of its task graph."""
     spec = snapshot.label_model(task.name)
     names = snapshot.task_graph(spec.graph).tasks if spec.graph is not None else (task.name,)
-    return {name.lower(): _facts(rooms, snapshot.task(name), snapshot) for name in dict.fromkeys((task.name, *names))}
+    return {
+        name.lower(): _facts(rooms, snapshot.task(name), snapshot, full=full)
+        for name in dict.fromkeys((task.name, *names))
+    }
 
 
-def _facts(rooms: Rooms, task: Task, snapshot: CatalogSnapshot) -> TaskFacts:
+def _facts(rooms: Rooms, task: Task, snapshot: CatalogSnapshot, *, full: bool) -> TaskFacts:
     own = [one for one in snapshot.primitives() if one.relation == task.relation]
     primitives = {one: snapshot.primitive_hashes.get(one.name.lower()) for one in own}
-    stored = snapshot.matrices.get(task.name.lower())
+    stored = None if full else snapshot.matrices.get(task.name.lower())  # all is computed anew, whatever has changed
     served = {name: f"{model}@{version}" for name, (model, version) in snapshot.serving.items()}
     served |= {name: f"{name}@{model.version}" for name, model in snapshot.models.items()}
     return rooms.engine.inspect(task, snapshot.lfs(task.name), stored, primitives, served)

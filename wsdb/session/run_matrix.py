@@ -22,7 +22,7 @@ def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
         rooms.notice(text)
     snapshot = rooms.catalog.snapshot()
     before, views = snapshot.matrices.get(task.name.lower()), matrix_views(rooms, snapshot, task, step)
-    views_hash = digest(*views.values())
+    hashes = [digest(select) for select in views.values()]
     stored = StoredMatrix(
         rows.n_rows,
         tuple(StoredColumn(column.name, column.lf.name, column.source, column.input_hash) for column in step.columns),
@@ -32,15 +32,16 @@ def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
         rows.gold_hash,
         rooms.engine.hash_probe(),
         step.storage,
-        views_hash,
+        " ".join(hashes),
     )
     computed = {
         column.name for part in walk(step) if isinstance(part, Fuse | Match | Scatter) for column in part.columns
     }
     measured = {name: (count, done.seconds.get(name), name in computed) for name, count in votes.items()}
     rooms.catalog.put_matrix(task.name, stored, measured)
-    if step.write == "create" or before is None or before.views_hash != views_hash:  # it takes DuckDB long to bind them
-        for name, select in views.items():
+    old = () if step.write == "create" or before is None else tuple(before.views_hash.split())
+    for at, (name, select) in enumerate(views.items()):
+        if old[at : at + 1] != (hashes[at],):  # it takes DuckDB long to bind them
             view(rooms, name, select)
     macro(rooms, f"label_matrix_rows_{task.name}", ("of_split",), matrix_macro(task))
     summary(rooms, task, snapshot, stored)

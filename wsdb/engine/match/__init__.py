@@ -7,6 +7,6 @@ character sets (`pattern`), read from LIKE (`like`), RE2's syntax (`re2`) or a l
 """
 
 from wsdb.engine.match.kernel import Kernel, kernel_of, kernels_of
-from wsdb.engine.match.matcher import Matcher
+from wsdb.engine.match.matcher import Matcher, matcher_of
 
-__all__ = ["Kernel", "Matcher", "kernel_of", "kernels_of"]
+__all__ = ["Kernel", "Matcher", "kernel_of", "kernels_of", "matcher_of"]

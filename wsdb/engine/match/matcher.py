@@ -142,6 +142,22 @@ class Matcher:
         return masks.collect().with_columns(looked_up).select(self._codes).get_columns()
 
 
+def matcher_of(kernels: Sequence[Kernel]) -> Matcher:
+    """Return the matcher of some kernels; what was made lately is kept, as long as `kernels_of` keeps the kernels."""
+    key = tuple(map(id, kernels))
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= KNOWN:
+            _known.clear()
+        known = _known[key] = Matcher(kernels)  # which holds the kernels, so that no other gets their id
+    return known
+
+
+KNOWN = 64
+"""This many matchers are kept in memory: a refresh makes that of the functions that it computes."""
+_known: dict[tuple[int, ...], Matcher] = {}
+
+
 def _lowered(searches: Iterable[Search]) -> dict[Atom, Search]:
     """Return the searches that are faster where ASCII letters are in lower case, as they read there."""
     found: dict[Atom, Search] = {}
