@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS wsdb.matrices (
 );
 CREATE TABLE IF NOT EXISTS wsdb.matrix_columns (
     task VARCHAR, position INTEGER, column_name VARCHAR, lf VARCHAR, source VARCHAR, input_hash VARCHAR,
-    votes BIGINT, seconds DOUBLE, computed_at TIMESTAMP
+    lf_version INTEGER, votes BIGINT, seconds DOUBLE, computed_at TIMESTAMP
 );
 
 -- When each primitive was computed into wsdb.primitive_<name>, and from what; input_hash is NULL until it is known.

@@ -61,8 +61,7 @@ def test_an_error_of_the_work_is_raised_at_its_batch() -> None:
             raise ValueError("two")
         return value
 
-    found = []
+    found: list[int] = []
     with pytest.raises(ValueError, match="two"):
-        for answer in worked((batch(at) for at in range(9)), work):
-            found.append(answer)
+        found.extend(worked((batch(at) for at in range(9)), work))
     assert found == [0, 1]

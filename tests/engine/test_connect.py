@@ -31,7 +31,7 @@ def test_a_database_of_another_wsdb_format_is_refused(tmp_path: Path) -> None:
     with duckdb.connect(str(file)) as con, pytest.raises(StorageError) as caught:
         wsdb.attach(con)
     assert caught.value.code == "WS603"
-    assert caught.value.message == "the database has wsdb format 99, this version reads format 1"
+    assert caught.value.message == "the database has wsdb format 99, this version reads format 2"
 
 
 def test_a_new_file_has_the_storage_format_of_the_oldest_supported_duckdb(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import wsdb
 from wsdb.engine import patterns, places, primitives, rows
+from wsdb.engine.scan import VoteScan
 from wsdb.planner import columns as columns_plan
 from wsdb.planner import match as match_plan
 from wsdb.planner import matrix as matrix_plan
@@ -91,7 +92,7 @@ WAYS = {
     "row by row, matched": {matrix_plan: {"FEW": 2.0}, match_plan: {"WORTH": 0.0}},
     "row by row, compared in parts, written by key": {
         matrix_plan: {"FEW": 2.0},
-        rows: {"PART": 3},
+        rows: {"PART": 3, "LISTED": -1},
         places: {"CELLS": 0},
     },
     "many columns": {matrix_plan: {"FEW": 2.0}, rows: {"KEPT_COLUMNS": 0}},
@@ -144,3 +145,23 @@ def check(way: str, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[Any, ..
         assert session.execute("FROM labels('t') ORDER BY id").fetchall() == labels
         (definition,) = session.execute("SELECT sql FROM wsdb.primitives WHERE name = 'made'").fetchall()[0]
         assert session.execute(f"{definition.partition(' AS ')[2]} ORDER BY id").fetchall() == made
+
+
+def test_predicates_that_cannot_fail_are_read_with_the_hashes_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def select(*_: Any) -> str:
+        raise AssertionError("the rows are read once more")
+
+    with wsdb.connect() as session:
+        session.execute("CREATE TABLE data AS SELECT i::INT AS id, i::TEXT AS b FROM range(30) t(i)")
+        session.execute("CREATE TASK t ON data KEY (id) TYPE MULTICLASS ('x', 'y')")
+        session.execute("CREATE LF p FOR TASK t VOTE 'x' WHEN b LIKE '%1%'; REFRESH LABEL MATRIX FOR TASK t")
+        session.execute("CREATE OR REPLACE LF p FOR TASK t VOTE 'y' WHEN b LIKE '%2%'")
+        session.execute("CREATE LF q FOR TASK t AS CASE WHEN id > 27 THEN 'x' END")
+        session.execute("DELETE FROM data WHERE id < 5; INSERT INTO data VALUES (92, '22')")
+        monkeypatch.setattr(VoteScan, "select", select)
+        session.execute("REFRESH LABEL MATRIX FOR TASK t")
+        found = session.execute("SELECT list(id) FILTER (p = 'y'), list(id) FILTER (q = 'x') FROM label_matrix('t')")
+        assert [sorted(ids) for ids in found.fetchall()[0]] == [[12, *range(20, 30), 92], [28, 29, 92]]
+        session.execute("CREATE LF r FOR TASK t AS CASE WHEN b::INT > 7 THEN 'x' END")
+        with pytest.raises(AssertionError, match="once more"):
+            session.execute("REFRESH LABEL MATRIX FOR TASK t")

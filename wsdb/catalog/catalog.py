@@ -33,7 +33,7 @@ from wsdb.parser.render import Spec
 from wsdb.parser.script import parse_one
 from wsdb.parser.statements import KINDS, Create
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 OF_TASK = (
     "matrices", "matrix_columns", "label_runs", "label_parameters", "serving", "split_counts", "vote_counts",
     "vote_pairs", "vote_sets", "vote_shares", "lf_dependencies", "label_scores", "label_bias", "label_reports",
@@ -145,7 +145,7 @@ class Catalog(DerivedState):
             return CatalogSnapshot()
         columns: dict[str, list[StoredColumn]] = {}
         for task, *column in self._rows(
-            "SELECT task, column_name, lf, source, input_hash, votes "
+            "SELECT task, column_name, lf, source, input_hash, lf_version, votes "
             f"FROM {self.table('matrix_columns')} ORDER BY position"
         ):
             columns.setdefault(task.lower(), []).append(StoredColumn(*column))

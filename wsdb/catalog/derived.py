@@ -69,7 +69,8 @@ class DerivedState(Tables):
                 votes, spent, computed = measured[column.name]
                 seconds = spent if spent is not None else seconds
                 at = now if computed else at
-            rows.append((task, position, column.name, column.lf, column.source, column.input_hash, votes, seconds, at))
+            known = (column.name, column.lf, column.source, column.input_hash, column.version)
+            rows.append((task, position, *known, votes, seconds, at))
         self._insert("matrix_columns", rows)
 
     def shape_of_run(self, task: str) -> str | None:

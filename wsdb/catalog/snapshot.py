@@ -43,12 +43,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
-    """A column of a label matrix: which labeling function filled it, from inputs of which hash, with how many votes."""
+    """A column of a label matrix: which labeling function filled it, from inputs of which hash, with how many votes.
+
+    Attributes
+    ----------
+    version : that of the labeling function
+    """
 
     name: str
     lf: str
     source: str | None
     input_hash: str
+    version: int = 0
     votes: int | None = None
 
 

@@ -61,6 +61,7 @@ class DuckDBEngine:
         self._listed: tuple[Functions, set[tuple[str, str]]] | None = None
         self._groups: dict[str, dict[bool, list[list[Column]]]] = {}
         self._matched: dict[str, dict[LabelingFunction, Kernel]] = {}
+        self._early: dict[str, pa.Table | None] = {}
 
     def sibling(self) -> DuckDBEngine:
         """Return an engine on a new connection to the same database; it sees committed state only."""
@@ -158,6 +159,7 @@ class DuckDBEngine:
         inspector = Inspector(self.con, self.table, primitives, served, self.code)
         facts = inspector.task(task, list(lfs), stored)
         self._matched[task.name.lower()] = inspector.kernels
+        self._early[task.name.lower()] = inspector.early
         return facts
 
     def hash_probe(self) -> str:
@@ -237,6 +239,7 @@ class DuckDBEngine:
             "table": table(f"matrix_{task.name}"),
             "groups": self._groups.pop(task.name.lower(), {}),
             "kernels": self._kernels(step),
+            "early": self._early.pop(task.name.lower(), None),
             "joins": self._joins(step),
             "confidence": table(f"confidence_{task.name}"),
             "sets": table(f"sets_{task.name}"),

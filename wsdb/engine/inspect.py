@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import duckdb
+import pyarrow as pa
 
 from wsdb.catalog.fingerprint import digest, votes_hash
 from wsdb.catalog.snapshot import StoredMatrix
@@ -17,7 +18,7 @@ from wsdb.core.rowsql import gold_is_own, gold_select
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
 from wsdb.engine.analyze import Reads, prepare, reads
-from wsdb.engine.compile import key_columns
+from wsdb.engine.compile import key_columns, vote_code
 from wsdb.engine.elements import of_elements
 from wsdb.engine.inline import inlined
 from wsdb.engine.inputs import Inputs
@@ -32,8 +33,9 @@ from wsdb.engine.rows import (
     joins_of,
     probe,
 )
-from wsdb.planner.columns import inline
+from wsdb.planner.columns import columns_of, inline, storage_of
 from wsdb.planner.facts import LFFacts, TaskFacts
+from wsdb.planner.match import matched
 
 
 class Inspector:
@@ -49,6 +51,7 @@ class Inspector:
     Attributes
     ----------
     kernels : after `task`, those of the labeling functions whose predicates can leave SQL
+    early : after `task`, the keys and the votes of columns that were read with the hashes of rows; None if none were
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Inspector:
         self._table = table
         self._primitives = primitives or {}
         self.kernels: dict[LabelingFunction, Kernel] = {}
+        self.early: pa.Table | None = None
         self._inputs = Inputs(con, table, self._primitives, served or {}, code or {})
         self._functions = self._inputs.functions
 
@@ -97,7 +101,9 @@ class Inspector:
             n_rows, (rows_hash,), each = fingerprint(self._con, RowHashes.read(task, wanted), wanted, each=wanted)
             return TaskFacts(n_rows, rows_hash, facts, wanted, None, False, gold, each, stale)
         lists = tuple(dict.fromkeys((stored.row_columns, wanted)))
-        now = RowHashes.kept(self._con, task, *lists, n_rows=stored.n_rows)
+        early = self._early(task, lfs, facts, stored)
+        now = RowHashes.kept(self._con, task, *lists, n_rows=stored.n_rows, votes=early)
+        self.early = now.votes
         n_rows, hashes, _ = fingerprint(self._con, now, *lists)
         found, known, each = None, True, stored.column_hashes
         if hashes[0] != stored.rows_hash:
@@ -115,6 +121,21 @@ class Inspector:
         if others is not None:
             found = replace(found, columns=others)
         return TaskFacts(n_rows, hashes[-1], facts, wanted, found, True, gold, each, stale)
+
+    def _early(
+        self, task: Task, lfs: list[LabelingFunction], facts: dict[str, LFFacts], stored: StoredMatrix
+    ) -> dict[str, str]:
+        """Return by name the SQL of the votes of those new and edited columns that are read with the hashes of rows.
+
+        Such predicates cannot fail and are too cheap to leave SQL: reading the rows once more would take longer.
+        """
+        known = TaskFacts(0, "", facts)
+        old = {column.name: column.input_hash for column in stored.columns}
+        edited = [column for column in columns_of(task, lfs, known) if old.get(column.name) != column.input_hash]
+        if storage_of(edited) == "sparse" or matched(edited, known):
+            return {}
+        able = [column for column in edited if column.lf in self.kernels and not facts[column.lf.name].primitives]
+        return {column.name: vote_code(column, task.coded, {}) for column in able}
 
     def _lf(self, lf: LabelingFunction, task: Task, types: dict[str, str], together: bool) -> LFFacts:
         """Return the facts of one labeling function."""

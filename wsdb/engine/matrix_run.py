@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
+import pyarrow as pa
 
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
@@ -29,6 +30,7 @@ class MatrixRun(ABC):
     table : full SQL name of the stored matrix
     groups : how the fused columns are computed where they do not all work in one SELECT
     kernels : by labeling function, the predicates that leave SQL
+    early : the keys and the votes of columns that were read with the hashes of rows
     joins : SQL of the joins of the primitives that row bodies read
     confidence, sets : full SQL names of the tables of how sure votes are, and of votes for one of several labels
     progress : called with what is done, the rows done, and all rows (0 where that is not known)
@@ -41,6 +43,7 @@ class MatrixRun(ABC):
     table: str
     groups: Groups
     kernels: dict[str, Kernel]
+    early: pa.Table | None
     joins: str
     confidence: str
     sets: str
@@ -123,6 +126,7 @@ class MatrixRun(ABC):
             total,
             extra,
             self.kernels,
+            self.early,
             lambda rows: self.progress(what, rows, total),
             self.profiles,
             self.notices,

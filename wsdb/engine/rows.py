@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import duckdb
 import numpy as np
@@ -53,6 +54,7 @@ class RowHashes:
     columns : by column of the task's relation, the SQL of the hash of the keys and that column
     lists : by list of columns, the SQL of the hash of the keys and those columns, where that stands in the relation
     totals : what is known of all rows: the answers of aggregates by their SQL
+    votes : the keys and the columns that were read with the hashes
     """
 
     task: Task
@@ -60,6 +62,7 @@ class RowHashes:
     columns: Mapping[str, str]
     lists: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     totals: Mapping[str, int] = field(default_factory=dict)
+    votes: pa.Table | None = None
 
     @classmethod
     def read(cls, task: Task, columns: Iterable[str]) -> RowHashes:
@@ -67,7 +70,14 @@ class RowHashes:
         return cls(task, task.relation, {name: column_hash(task, name) for name in columns})
 
     @classmethod
-    def kept(cls, con: duckdb.DuckDBPyConnection, task: Task, *lists: tuple[str, ...], n_rows: int = 0) -> RowHashes:
+    def kept(
+        cls,
+        con: duckdb.DuckDBPyConnection,
+        task: Task,
+        *lists: tuple[str, ...],
+        n_rows: int = 0,
+        votes: Mapping[str, str] = MappingProxyType({}),
+    ) -> RowHashes:
         """Compute the hashes of rows, so that texts are read once; return them as they stand.
 
         They are in an Arrow table or, where they are many or keys are not numbers, in a temporary table: a hash for
@@ -76,13 +86,14 @@ class RowHashes:
         Parameters
         ----------
         n_rows : about how many rows there are
+        votes : by name the SQL of more columns; the Arrow table has them, the temporary table does not
         """
         read = cls.read(task, dict.fromkeys(name for columns in lists for name in columns))
         each = read.columns if len(read.columns) <= KEPT_COLUMNS else {}
         rows = {columns: f"__r{at}" for at, columns in enumerate(dict.fromkeys(lists))}
         texts = {place: read.row(names) for names, place in rows.items()}
         if n_rows <= LISTED and NUMBERS.issuperset(_types(con, task, task.relation)):
-            return cls._listed(con, task, each, rows, texts)
+            return cls._listed(con, task, each, rows, texts, votes)
         columns = {name: f"__h{at}" for at, name in enumerate(each)}
         picked = [idents(task.keys), *(f"{each[name]} AS {place}" for name, place in columns.items())]
         picked += [f"{text} AS {place}" for place, text in texts.items()]
@@ -98,21 +109,23 @@ class RowHashes:
         each: Mapping[str, str],
         rows: Mapping[tuple[str, ...], str],
         texts: Mapping[str, str],
+        votes: Mapping[str, str],
     ) -> RowHashes:
         """Read the hashes of rows as one list, and in the same pass what they and those of columns add up to."""
         packed = [f"{place} := {text}" for place, text in texts.items()]
         packed += [f"{ident(key)} := {ident(key)}" for key in task.keys]
+        packed += [f"{ident(name)} := {text}" for name, text in votes.items()]
         # DuckDB 1.5 fails where it hands a comparison of a column of 64-bit numbers without sign to Arrow.
         shown = {columns: f"({place} | 0)" for columns, place in rows.items()}
         sums = {f"bit_xor({shown[columns]})": texts[place] for columns, place in rows.items()}
         sums |= {f"bit_xor({text})": text for text in each.values()}
         asked = [f"list(struct_pack({', '.join(packed)}))", "count(*)", *(f"bit_xor({text})" for text in sums.values())]
         answer = con.sql(f"SELECT {', '.join(asked)} FROM {task.relation}").to_arrow_table().combine_chunks()
-        rows_held = answer.column(0).chunk(0).flatten()
+        held = pa.Table.from_batches([pa.RecordBatch.from_struct_array(answer.column(0).chunk(0).flatten())])
         name = f"__wsdb_listed_{task.name.lower()}"
-        con.register(name, pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows_held)]))
+        con.register(name, held)
         totals = {text: found[0].as_py() for text, found in zip(("count(*)", *sums), answer.columns[1:], strict=True)}
-        return cls(task, ident(name), each, shown, totals)
+        return cls(task, ident(name), each, shown, totals, held.select([*task.keys, *votes]))
 
     def drop(self, con: duckdb.DuckDBPyConnection) -> None:
         """Let go of kept hashes."""

@@ -73,6 +73,7 @@ class VoteScan:
     rows : how many rows will be read
     extra : SQL of more columns for each row, with their names
     kernels : by name, those of the labeling functions that leave SQL
+    early : the keys and the votes of columns that were read with the hashes of rows
     progress : called with rows read and all rows
     """
 
@@ -85,18 +86,25 @@ class VoteScan:
     rows: int
     extra: Sequence[str]
     kernels: dict[str, Kernel]
+    early: pa.Table | None
     progress: Callable[[int], None]
     profiles: dict[int, Profile] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     _python: dict[str, PythonLF] = field(default_factory=dict)
     _temporary: list[str] = field(default_factory=list)
-    _registered: list[tuple[str, Batches]] = field(default_factory=list)
+    _registered: list[str] = field(default_factory=list)
+    _batches: list[Batches] = field(default_factory=list)
 
     def relation(self) -> str:
         """Return what to select from: the keys, the extra columns and a column for each vote source of the step.
 
         A single SELECT is not run here but where it is selected from, by `run`.
         """
+        if self.early is not None and self._is_early(self.early.column_names):
+            name = f"__wsdb_early_{id(self):x}"
+            self.con.register(name, self.early)
+            self._registered.append(name)
+            return name
         fuse = fuse_of(self.step)
         groups = list(self.groups or (fuse.groups if fuse is not None else ())) or [()]
         base = self._matched(groups[0]) if isinstance(self.step, Match) else self.select(groups[0], self.extra)
@@ -110,6 +118,11 @@ class VoteScan:
             joins += f"\nLEFT JOIN {self._table(group)} AS g{at} USING ({idents(self.task.keys)})"
             picked += [f"g{at}.{ident(column.name)}" for column in group]
         return f"(SELECT {', '.join(picked)} FROM {base} AS b{joins})"
+
+    def _is_early(self, names: Sequence[str]) -> bool:
+        """Return whether the votes of all rows are there, and nothing more is asked."""
+        asked = {column.name for column in columns_of_step(self.step)}
+        return not (self.where or self.extra) and asked.issubset(names)
 
     def run(self, statement: str) -> None:
         """Execute a statement that selects from `relation`.
@@ -179,7 +192,8 @@ class VoteScan:
         taken = [f"{ident(name)} AS __m{at}" for at, name in enumerate(matcher.columns)]
         query = self.select(inside, [*self.extra, *taken])
         batches, name = Batches(), f"__wsdb_votes_{id(self):x}"
-        self._registered.append((name, batches))
+        self._registered.append(name)
+        self._batches.append(batches)
         code = pa.int8() if self.task.code_type == "TINYINT" else pa.int16()
         try:
             reader = self.con.sql(f"FROM {query}").to_arrow_reader(BATCH_ROWS)
@@ -224,9 +238,10 @@ class VoteScan:
 
     def close(self) -> None:
         """Remove what the pass has put on the connection."""
-        for name, batches in self._registered:
+        for name in self._registered:
             with contextlib.suppress(duckdb.Error):
                 self.con.unregister(name)
+        for batches in self._batches:
             batches.close()
         for name in self._temporary:
             try:

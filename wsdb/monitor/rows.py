@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from wsdb.core.sqltext import ident, idents, literal, literals, stored
 from wsdb.core.task import Task
@@ -45,68 +45,57 @@ def same_key(task: Task, left: str, right: str) -> str:
 
 
 def votes_select(
-    task: Task,
-    columns: Sequence[tuple[str, str, str | None]],
-    versions: Mapping[str, int],
-    storage: str = "wide",
-    *,
-    sets: bool = False,
+    task: Task, columns: Sequence[tuple[str, str, str | None]], storage: str = "wide", *, sets: bool = False
 ) -> str:
     """Return the SELECT of the votes in long form.
 
     Parameters
     ----------
     columns : (column, lf, source) of the label matrix
-    versions : version of each labeling function
     storage : ``wide`` or ``sparse``
     sets : whether there is a table of votes for one of several labels
     """
-    parts = [_set_votes(task, columns, versions)] if sets and columns else []
+    matrix, low = f"wsdb.{ident('matrix_' + task.name)} AS m", literal(task.name.lower())
+    parts = [_set_votes(task)] if sets and columns else []
     if storage == "sparse":
-        parts.append(_sparse_votes(task, columns, versions))
+        parts.append(_sparse_votes(task))
     for name, lf, source in columns if storage == "wide" else ():
         said = "NULL::VARCHAR" if source is None else literal(source)
-        computed_at = (
-            f"SELECT max(c.computed_at) FROM wsdb.matrix_columns AS c WHERE lower(c.task) = "
-            f"{literal(task.name.lower())} AND c.column_name = {literal(name)}"
+        recorded = (
+            "SELECT max(lf_version) AS lf_version, max(computed_at) AS computed_at FROM wsdb.matrix_columns "
+            f"WHERE lower(task) = {low} AND column_name = {literal(name)}"
         )
+        vote = f"m.{ident(name)}"
         parts.append(
-            f"SELECT {idents(task.keys)}, {literal(lf)} AS lf, {said} AS source, "
-            f"{vote_label(ident(name), task)} AS label, {versions.get(lf.lower(), 0)} AS lf_version, "
-            f"({computed_at}) AS computed_at "
-            f"FROM wsdb.{ident('matrix_' + task.name)} WHERE {ident(name)} IS NOT NULL"
+            f"SELECT {idents(task.keys, 'm.')}, {literal(lf)} AS lf, {said} AS source, "
+            f"{vote_label(vote, task)} AS label, c.lf_version, c.computed_at "
+            f"FROM {matrix}, ({recorded}) AS c WHERE {vote} IS NOT NULL"
         )
     if not parts:
         parts = [
             f"SELECT {idents(task.keys)}, NULL::VARCHAR AS lf, NULL::VARCHAR AS source, NULL::VARCHAR AS label, "
-            f"0 AS lf_version, NULL::TIMESTAMP AS computed_at FROM wsdb.{ident('matrix_' + task.name)} WHERE false"
+            f"0 AS lf_version, NULL::TIMESTAMP AS computed_at FROM {matrix} WHERE false"
         ]
     return "\nUNION ALL\n".join(parts)
 
 
-def _set_votes(task: Task, columns: Sequence[tuple[str, str, str | None]], versions: Mapping[str, int]) -> str:
+def _set_votes(task: Task) -> str:
     """Return the SELECT of the votes for one of several labels."""
-    known = ", ".join(
-        f"({literal(lf)}, {versions.get(lf.lower(), 0)})" for lf in dict.fromkeys(x for _, x, _ in columns)
-    )
     return (
-        f"SELECT {idents(task.keys, 's.')}, c.lf, c.source, {set_text('s.labels')} AS label, n.lf_version, "
+        f"SELECT {idents(task.keys, 's.')}, c.lf, c.source, {set_text('s.labels')} AS label, c.lf_version, "
         f"c.computed_at FROM wsdb.{ident('sets_' + task.name)} AS s "
         f"JOIN wsdb.matrix_columns AS c ON c.column_name = s.column_name "
-        f"AND lower(c.task) = {literal(task.name.lower())} JOIN (VALUES {known}) AS n(lf, lf_version) ON n.lf = c.lf"
+        f"AND lower(c.task) = {literal(task.name.lower())}"
     )
 
 
-def _sparse_votes(task: Task, columns: Sequence[tuple[str, str, str | None]], versions: Mapping[str, int]) -> str:
+def _sparse_votes(task: Task) -> str:
     """Return the SELECT of the votes of a sparse matrix, which are in long form already."""
-    lfs = dict.fromkeys(lf for _, lf, _ in columns)
-    known = ", ".join(f"({literal(lf)}, {versions.get(lf.lower(), 0)})" for lf in lfs) or "('', 0)"
     return (
         f"SELECT {idents(task.keys, 'm.')}, c.lf, c.source, {vote_label('v.code', task)} AS label, "
-        f"n.lf_version, c.computed_at FROM wsdb.{ident('votes_' + task.name)} AS v "
+        f"c.lf_version, c.computed_at FROM wsdb.{ident('votes_' + task.name)} AS v "
         f"JOIN wsdb.{ident('matrix_' + task.name)} AS m USING (__id) JOIN wsdb.matrix_columns AS c "
-        f"ON c.position = v.source AND lower(c.task) = {literal(task.name.lower())} "
-        f"JOIN (VALUES {known}) AS n(lf, lf_version) ON n.lf = c.lf"
+        f"ON c.position = v.source AND lower(c.task) = {literal(task.name.lower())}"
     )
 
 

@@ -22,10 +22,18 @@ def run_matrix(rooms: Rooms, step: LabelMatrix) -> None:
         rooms.notice(text)
     snapshot = rooms.catalog.snapshot()
     before, views = snapshot.matrices.get(task.name.lower()), matrix_views(rooms, snapshot, task, step)
+    versions = {
+        entry.name.lower(): entry.version for entry in snapshot.entries.values() if entry.kind == "labeling function"
+    }
     hashes = [digest(select) for select in views.values()]
     stored = StoredMatrix(
         rows.n_rows,
-        tuple(StoredColumn(column.name, column.lf.name, column.source, column.input_hash) for column in step.columns),
+        tuple(
+            StoredColumn(
+                column.name, column.lf.name, column.source, column.input_hash, versions[column.lf.name.lower()]
+            )
+            for column in step.columns
+        ),
         rows.rows_hash,
         rows.row_columns,
         rows.column_hashes,
@@ -64,14 +72,13 @@ def said(step: LabelMatrix) -> str:
 def matrix_views(rooms: Rooms, snapshot: CatalogSnapshot, task: Task, step: LabelMatrix) -> dict[str, str]:
     """Return the views that show a label matrix: name -> SELECT."""
     names = [column.name for column in step.columns]
-    versions = {entry.name.lower(): entry.version for entry in snapshot.entries.values()}
     places = [(column.name, column.lf.name, column.source) for column in step.columns]
     sets = rooms.engine.has_sets(pack(task, names, step, step.storage))
     return {
         # `task` is coded, and has no gold where it is a bitvector.
         f"rows_{task.name}": rows_text(rooms, snapshot.task(task.name)),
         f"label_matrix_{task.name}": matrix_select(task, names, step.storage),
-        f"label_votes_{task.name}": votes_select(task, places, versions, step.storage, sets=sets),
+        f"label_votes_{task.name}": votes_select(task, places, step.storage, sets=sets),
     }
 
 
