@@ -8,7 +8,7 @@ import duckdb
 
 from wsdb.core.errors import DataError
 from wsdb.core.lf import Expression, LabelingFunction, VoteWhen
-from wsdb.core.sqltext import ident, idents
+from wsdb.core.sqltext import ident, idents, shown_row
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
 from wsdb.engine.located import said
@@ -56,15 +56,42 @@ def _failing(con: duckdb.DuckDBPyConnection, task: Task, lf: LabelingFunction, j
     assert isinstance(lf.body, VoteWhen | Expression)
     body = lf.body.predicate if isinstance(lf.body, VoteWhen) else lf.body.sql
     keys, source = idents(task.keys), f"{task.relation}{joins}"
-    # TRY gives NULL where its argument fails; coalesce keeps apart the rows where the body itself is NULL.
-    fails = f"TRY(coalesce(CAST((\n{body}\n) AS VARCHAR), '')) IS NULL"
     try:
-        (count,) = con.execute(f"SELECT count(*) FROM {source} WHERE {fails}").fetchall()[0]
-        row = con.execute(f"SELECT {keys} FROM {source} WHERE {fails} ORDER BY {keys} LIMIT 1").fetchall()[0]
+        (count,) = con.execute(f"SELECT count(*) FROM {source} WHERE {fails(body)}").fetchall()[0]
+        row = con.execute(f"SELECT {keys} FROM {source} WHERE {fails(body)} ORDER BY {keys} LIMIT 1").fetchall()[0]
     except duckdb.Error:  # TRY takes no subqueries
         count, row = None, _first_failing(con, task, body, joins)
     text = _message(con, task, body, row, joins)
     return raised(lf, count, dict(zip(task.keys, row, strict=True)), text)
+
+
+def abstained(
+    con: duckdb.DuckDBPyConnection, task: Task, lfs: Sequence[LabelingFunction], joins: str, where: str = ""
+) -> list[str]:
+    """Return what is to be said of row labeling functions that abstain where they fail: on how many rows they did.
+
+    Parameters
+    ----------
+    where : SQL of the rows that were read, with the word WHERE; empty for all of them
+    """
+    key = f"struct_pack({', '.join(f'{ident(name)} := {ident(name)}' for name in task.keys)})"
+    source = f"(SELECT * FROM {task.relation} {where}) AS {_alias(task)}{joins}"
+    notices = []
+    for lf in lfs:  # one by one: in one SELECT, DuckDB takes out of TRY what several of them have in common
+        body = lf.body.predicate if isinstance(lf.body, VoteWhen) else getattr(lf.body, "sql", "")
+        count, first = con.execute(f"SELECT count(*), min({key}) FROM {source} WHERE {fails(body)}").fetchall()[0]
+        if count:
+            shown, rows = shown_row(task.keys, tuple(first.values())), "1 row" if count == 1 else f"{count:,} rows"
+            notices.append(f'labeling function "{lf.name}" failed on {rows}; first at {shown}; those rows abstain')
+    return notices
+
+
+def fails(body: str) -> str:
+    """Return the SQL condition that a row body fails on a row.
+
+    TRY gives NULL where its argument fails; coalesce keeps apart the rows where the body itself is NULL.
+    """
+    return f"TRY(coalesce(CAST((\n{body}\n) AS VARCHAR), '')) IS NULL"
 
 
 def _message(con: duckdb.DuckDBPyConnection, task: Task, body: str, row: tuple[object, ...], joins: str) -> str:

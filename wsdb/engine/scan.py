@@ -16,6 +16,7 @@ from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
 from wsdb.engine.batches import BATCH_ROWS, Batches, worked
+from wsdb.engine.isolate import abstained
 from wsdb.engine.match import Kernel, matcher_of
 from wsdb.engine.udf import PythonLF, load
 from wsdb.planner.explain import Profile
@@ -90,6 +91,7 @@ class VoteScan:
     progress: Callable[[int], None]
     profiles: dict[int, Profile] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    _counted: bool = False
     _python: dict[str, PythonLF] = field(default_factory=dict)
     _temporary: list[str] = field(default_factory=list)
     _registered: list[str] = field(default_factory=list)
@@ -163,12 +165,21 @@ class VoteScan:
         raise FusedScanError(fuse, self.task, error) from error
 
     def check(self) -> None:
-        """Raise where a python labeling function failed on rows, or note them where it may."""
+        """Raise where a python labeling function failed on rows; note the rows where one may fail and did."""
+        if not self._counted:
+            self._counted = True
+            self.notices += abstained(self.con, self.task, self._failing(), self.joins, self.where)
         for function in self._python.values():
             notice = function.check()
             if notice:
                 self.notices.append(notice)
                 function.failed = 0
+
+    def _failing(self) -> list[LabelingFunction]:
+        """Return the labeling functions of the SELECT that abstain where they fail."""
+        fuse = fuse_of(self.step)
+        lfs = [column.lf for column in (fuse.columns if fuse is not None else ())]
+        return list(dict.fromkeys(lf for lf in lfs if lf.scope == "row" and lf.on_error == "abstain"))
 
     def select(self, columns: Sequence[Column], extra: Sequence[str]) -> str:
         """Return the SELECT, in parentheses, of keys, extra columns and the votes of some columns."""
