@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from tests.model.conftest import batches_of, reviews, rows_of
 from wsdb.core.errors import EnvironmentError_, ModelError, SpecError
 from wsdb.model.predictor import Predictor
 from wsdb.model.search import Outcome, Report, Searched, free, grid, search, space_of
-from wsdb.model.spec import OPTIONS, TaskTarget, TrainSpec
+from wsdb.model.spec import OPTIONS, TaskTarget, TrainSpec, train_spec
 from wsdb.model.train import train
 
 SPACE = {"sharpen": ("auto", 1.0, 4.0), "dropout": (0.0, 0.1, 0.3), "class_weights": ("none", "balanced")}
@@ -78,6 +79,32 @@ def test_a_pin_and_a_given_option_stay_as_they_are() -> None:
     found = search(plain, spec, SPACE, "accuracy")
     assert len(found.trials) == 2
     assert found.result.dropout == 0.3
+
+
+def test_values_that_are_given_are_the_space() -> None:
+    space = (("lr", (0.1, 0.5, 0.1)), ("word_ngrams", (1.0, 2.0)), ("loss", ("hard",)))
+    spec = train_spec({"lr": 0.5, "pin": ("loss",), "space": space, "search": "grid"})
+    assert free(SPACE, spec) == {"lr": (0.5, 0.1), "word_ngrams": (2, 1)}
+    assert len(search(plain, spec, SPACE, "accuracy").trials) == 4
+    assert free(SPACE, train_spec({"space": ()})) == free(SPACE, train_spec({}))
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ((("lrr", (0.1,)),), '"lrr" is no option that a search can change'),
+        ((("valid_share", (0.1,)),), '"valid_share" is no option'),
+        ((("lr", ()),), "the space of lr has no values"),
+        ((("lr", (-1.0,)),), "space: option lr must be a number from 1e-06 to 100"),
+        ((0.1, 0.2), "option space must be lists of values by option"),
+        (3, "option space must be lists of values by option"),
+    ],
+)
+def test_a_space_of_what_is_no_option_or_value_is_refused(space: object, said: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(said)) as caught:
+        train_spec({"space": space})
+    assert caught.value.code == "WS307"
+    assert caught.value.data["option"] == "space"
 
 
 def test_a_pin_that_is_no_option_is_an_error() -> None:

@@ -255,6 +255,9 @@ OPTIONS = st.dictionaries(
         st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: int(x) if x.is_integer() else x),
         STRINGS,
         st.lists(STRINGS, min_size=1, max_size=3).map(tuple),
+        st.lists(st.tuples(st.sampled_from(["lr", "hidden"]), st.just(("auto", 0.5))), min_size=1, max_size=2)
+        .map(dict)
+        .map(lambda lists: tuple(lists.items())),
     ),
     max_size=3,
 ).map(lambda options: tuple(sorted(options.items())))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Option = str | int | float | bool | None | tuple[str | float, ...]
+Values = tuple[str | float, ...]
+Option = str | int | float | bool | None | Values | tuple[tuple[str, Values], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ def space_of(kinds: Collection[str], shapes: Collection[str]) -> Mapping[str, tu
 def free(space: Mapping[str, tuple[Any, ...]], spec: TrainSpec) -> dict[str, tuple[Any, ...]]:
     """Return the part of the space that a search may change, the value of `spec` first.
 
-    An option in `spec.pin` stays as it is, and so does one that was given another value than its default.
+    An option in `spec.pin` stays as it is, and so does one that was given another value than its default. Where
+    `spec.space` gives values, they are the space, and none but pins are left out.
 
     Raises
     ------
@@ -123,9 +124,9 @@ def free(space: Mapping[str, tuple[Any, ...]], spec: TrainSpec) -> dict[str, tup
             raise SpecError("WS307", f'pin "{name}" is not a model option', hint=hint, option="pin")
     pinned = {name.lower() for name in spec.pin or ()}
     left = {}
-    for name, values in space.items():
+    for name, values in space.items() if spec.space is None else spec.space:
         own = getattr(spec, name)
-        if name not in pinned and own == OPTIONS[name].default:
+        if name not in pinned and (spec.space is not None or own == OPTIONS[name].default):
             left[name] = (own, *(value for value in values if value != own))
     return left
 

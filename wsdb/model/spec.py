@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import MappingProxyType
@@ -123,7 +123,8 @@ class Option:
     Attributes
     ----------
     name : as written in SQL
-    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR, VARCHAR[] or DOUBLE[]; a list may be NULL
+    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR, VARCHAR[], DOUBLE[], or STRUCT: lists of values by
+        name of an option; lists and structs may be NULL
     default : value where the option is not given
     description : one line
     choices : words allowed in place of (numbers) or as (VARCHAR) the value
@@ -149,6 +150,8 @@ class Option:
             return "a list of names, as in ['a', 'b']"
         if self.type == "DOUBLE[]":
             return "a list of numbers above 0, as in [1, 0.5]"
+        if self.type == "STRUCT":
+            return "lists of values by option, as in {lr: [0.1, 0.5], hidden: [0, 64]}"
         kind = "a whole number" if self.type == "INTEGER" else "a number"
         numbers = f"{kind} from {self.low:g}" + (f" to {self.high:g}" if self.high is not None else " up")
         return f"{numbers}, or {words}" if words else numbers
@@ -168,6 +171,8 @@ class Option:
             return None if value is None else tuple(value)
         if self.type == "DOUBLE[]" and (value is None or self._numbers(value)):
             return None if value is None else tuple(float(item) for item in value)
+        if self.type == "STRUCT" and (value is None or _lists(value)):
+            return _space(value) if value else None
         if self.type in ("INTEGER", "DOUBLE") and not isinstance(value, (str, bool)):
             number = _number(value, whole=self.type == "INTEGER")
             if (
@@ -182,6 +187,29 @@ class Option:
             option=self.name,
             value=value,
         )
+
+
+def _lists(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[1], (list, tuple)) for pair in value
+    )
+
+
+def _space(pairs: Sequence[tuple[str, Sequence[Any]]]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """Return values by option, each in the option's type and once, or raise SpecError WS307."""
+    found = []
+    for name, values in pairs:
+        if name not in SEARCHED:
+            hint = did_you_mean(name, SEARCHED) or f"these are {', '.join(SEARCHED)}"
+            raise SpecError("WS307", f'"{name}" is no option that a search can change', hint=hint, option="space")
+        if not values:
+            raise SpecError("WS307", f"the space of {name} has no values", option="space")
+        try:
+            read = tuple(dict.fromkeys(OPTIONS[name].read(value) for value in values))
+        except SpecError as error:
+            raise SpecError("WS307", f"space: {error.message}", option="space") from None
+        found.append((name, read))
+    return tuple(found)
 
 
 def _names(value: Any) -> bool:
@@ -349,6 +377,9 @@ class TrainSpec:
     trials: int = _option(20, "most configurations that search tries", low=1, high=10_000)
     budget_s: float | str = _option("none", "most seconds that search takes", low=0.001, high=1e7, choices=("none",))
     pin: tuple[str, ...] | None = _option(None, "options that search leaves as they are")
+    space: tuple[tuple[str, tuple[Any, ...]], ...] | None = _option(
+        None, "values that search tries, by option; else it chooses options and values by what the model reads"
+    )
     metric: str = _option(
         "auto",
         "what search compares on dev; auto is accuracy, or f1 for bitvector tasks",
@@ -376,6 +407,7 @@ _SQL_TYPES = {
     "str": "VARCHAR",
     "tuple[str,": "VARCHAR[]",
     "tuple[float,": "DOUBLE[]",
+    "tuple[tuple[str,": "STRUCT",
 }
 
 OPTIONS: Mapping[str, Option] = MappingProxyType(
@@ -390,6 +422,13 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
     }
 )
 """Every option by name, in the order of `TrainSpec`."""
+
+SEARCHED = (
+    "epochs", "batch_size", "lr", "hidden", "pairs", "buckets_bits", "word_ngrams", "char_ngrams", "min_rows",
+    "sharpen", "patience", "prior_match", "class_weights", "task_balance", "encoder", "layers", "width", "combine",
+    "encoder_lr", "warmup", "clip", "slice_mode", "dropout", "weight_decay", "loss",
+)  # fmt: skip
+"""Options whose values a search can try: those of the network and its steps, not of which rows are read or held out."""
 
 
 def train_spec(options: Mapping[str, object]) -> TrainSpec:

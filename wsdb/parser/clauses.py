@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from wsdb.core.errors import SpecError, SyntaxError_, did_you_mean
 from wsdb.core.span import Span
-from wsdb.core.specs import Option
+from wsdb.core.specs import Option, Values
 from wsdb.parser.cursor import STRINGS, Cursor
 
 Choices = tuple[str, ...] | type
@@ -109,7 +109,8 @@ def query(cursor: Cursor, what: str) -> str:
 def options(cursor: Cursor) -> dict[str, Option]:
     """Read ``(name = value, …)``; ``=>`` and ``:=`` are read as ``=``.
 
-    Values are strings, numbers, true, false, NULL, bare words (read as strings) and lists of strings or numbers.
+    Values are strings, numbers, true, false, NULL, bare words (read as strings), lists of strings or numbers, and such
+    lists by name, ``{name: […], …}``, read as pairs.
     The span of each value is remembered as ``option <name>``.
     """
     cursor.expect("(")
@@ -143,15 +144,38 @@ def _value(cursor: Cursor) -> Option:
         number = cursor.number("a value")
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
     if cursor.accept("["):
-        items: list[str | float] = []
-        while not cursor.accept("]"):
-            if items:
-                cursor.expect(",")
-            number = cursor.token is not None and cursor.token.kind == "NUMBER"
-            items.append(cursor.number("an item") if number else cursor.string("an item"))
-        return tuple(items)
+        return _items(cursor)
+    if cursor.accept("{"):
+        return _lists(cursor)
     cursor.spans.pop("value", None)
     return cursor.name("value").lower()
+
+
+def _items(cursor: Cursor) -> Values:
+    items: list[str | float] = []
+    while not cursor.accept("]"):
+        if items:
+            cursor.expect(",")
+        number = cursor.token is not None and cursor.token.kind == "NUMBER"
+        items.append(cursor.number("an item") if number else cursor.string("an item"))
+    return tuple(items)
+
+
+def _lists(cursor: Cursor) -> tuple[tuple[str, Values], ...]:
+    found: dict[str, Values] = {}
+    while not cursor.accept("}"):
+        if found:
+            cursor.expect(",")
+        start = cursor.at
+        quoted = cursor.token is not None and cursor.token.kind in STRINGS
+        name = (cursor.string("a name") if quoted else cursor.name("name")).lower()
+        cursor.spans.pop("name", None)
+        if name in found:
+            raise SyntaxError_("WS106", f'"{name}" is given twice', span=cursor.span(start))
+        cursor.expect(":")
+        cursor.expect("[")
+        found[name] = _items(cursor)
+    return tuple(found.items())
 
 
 def choice_options(cursor: Cursor, owner: str, allowed: Mapping[str, Choices]) -> dict[str, Option]:

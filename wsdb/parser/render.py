@@ -75,7 +75,8 @@ def value(option: Option) -> str:
     if isinstance(option, str):
         return literal(option)
     if isinstance(option, tuple):
-        return f"[{', '.join(literal(item) if isinstance(item, str) else number(item) for item in option)}]"
+        items = [f"{literal(item[0])}: {value(item[1])}" if isinstance(item, tuple) else value(item) for item in option]
+        return f"{{{', '.join(items)}}}" if option and isinstance(option[0], tuple) else f"[{', '.join(items)}]"
     return number(option)
 
 

@@ -69,7 +69,11 @@ def _idle(
         (not spec.slices, ("slice_mode",), "the model has no SLICES"),
         (not spec.augment, augment, "the model has no AUGMENT WITH"),
         (not ruled, ("decode",), "no constraint and no task graph relates its tasks"),
-        (options["search"] == "none", ("trials", "budget_s", "pin", "metric"), "without search nothing is compared"),
+        (
+            options["search"] == "none",
+            ("trials", "budget_s", "pin", "space", "metric"),
+            "without search nothing is compared",
+        ),
         (not options["resume"], ("checkpoint_s",), "only resume = true keeps checkpoints"),
         (not options["early_stop"], ("patience",), "early_stop = false takes the last epoch"),
     )
