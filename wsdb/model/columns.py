@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from wsdb.core.errors import ModelError
+from wsdb.model.arrays import Ragged
 from wsdb.model.hashing import HashedRows
 
 MAX_CATEGORIES = 65_536
@@ -115,20 +116,24 @@ class TextFit:
         slot_of[buckets] = np.arange(len(buckets), dtype=np.int32)
         return cls(buckets, idf, slot_of)
 
-    def apply(self, rows: HashedRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """TF-IDF rows of length 1: row int64, slot int32, value float32, each of shape (nnz,), by row.
+    def apply(self, rows: HashedRows) -> Ragged:
+        """Return TF-IDF rows of length 1: slots int32 and values float32, of the buckets that are kept.
 
         tf = 1 + ln(count). A row without a kept bucket has no entry.
         """
-        n = len(rows.indptr) - 1
-        slot = self.slot_of[rows.buckets]
-        kept = slot >= 0
-        slot = slot[kept]
-        row = np.repeat(np.arange(n), np.diff(rows.indptr))[kept]
-        logs = np.log(np.arange(1, rows.counts.max(initial=0) + 1))  # most counts are 1
-        weight = (1 + logs[rows.counts[kept] - 1]) * self.idf[slot]
-        length = np.sqrt(np.bincount(row, weight * weight, minlength=n))
-        return row, slot, (weight / length[row]).astype(np.float32)
+        slot = self.slot_of.take(rows.buckets)
+        kept = np.flatnonzero(slot >= 0)
+        slots, counts = slot.take(kept), rows.counts.take(kept)
+        indptr = np.searchsorted(kept, rows.indptr)
+        values = self.idf.take(slots)
+        many = np.flatnonzero(counts > 1)  # few
+        values[many] *= 1 + np.log(counts[many])
+        sizes = np.diff(indptr)
+        full = sizes > 0
+        squares = np.square(values, dtype=np.float64)
+        length = np.sqrt(np.add.reduceat(squares, indptr[:-1][full])).astype(np.float32)  # of the rows with any
+        values /= np.repeat(length, sizes[full])
+        return Ragged(indptr, {"slots": slots, "values": values})
 
 
 @dataclass(frozen=True, slots=True)

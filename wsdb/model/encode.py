@@ -120,8 +120,7 @@ class Encoder:
         text_slots = category_slots = 0
         for fit, raw in zip(self.fits, raws, strict=True):
             if isinstance(fit, TextFit):
-                row, slot, value = fit.apply(raw)
-                texts.append((row, slot + np.int32(text_slots), value))
+                texts.append((text_slots, fit.apply(raw)))
                 text_slots += len(fit.buckets)
             else:
                 columns, numbers = fit.apply(raw)
@@ -222,13 +221,14 @@ def _read(spec: FeatureSpec, column: pa.Array, hashing: Hashing, fit: TextFit | 
     return read_vector(spec.name, column, fit.length if isinstance(fit, VectorFit) else None)
 
 
-def _stack(texts: Sequence[tuple[np.ndarray, ...]], n: int) -> Ragged:
-    """Join the entries of several text columns row by row."""
-    row = np.concatenate([np.empty(0, np.int64), *(text[0] for text in texts)])
-    slot = np.concatenate([np.empty(0, np.int32), *(text[1] for text in texts)])
-    value = np.concatenate([np.empty(0, np.float32), *(text[2] for text in texts)])
-    if len(texts) > 1:
-        order = np.argsort(row, kind="stable")
-        row, slot, value = row[order], slot[order], value[order]
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(row, minlength=n))])
-    return Ragged(indptr, {"slots": slot, "values": value})
+def _stack(texts: Sequence[tuple[int, Ragged]], n: int) -> Ragged:
+    """Join the entries of several text columns, each with its first slot, row by row."""
+    if not texts:
+        return Ragged(np.zeros(n + 1, np.int64), {"slots": np.empty(0, np.int32), "values": np.empty(0, np.float32)})
+    if len(texts) == 1:
+        return texts[0][1]
+    row = np.concatenate([np.repeat(np.arange(n), np.diff(text.indptr)) for _, text in texts])
+    order = np.argsort(row, kind="stable")
+    slot = np.concatenate([text.arrays["slots"] + np.int32(start) for start, text in texts])[order]
+    value = np.concatenate([text.arrays["values"] for _, text in texts])[order]
+    return Ragged(np.sum([text.indptr for _, text in texts], axis=0), {"slots": slot, "values": value})

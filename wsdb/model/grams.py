@@ -25,12 +25,12 @@ def grams(text: str, how: Hashing) -> list[tuple[str, int]]:
     boundary = np.zeros(len(data) + 1, bool)
     boundary[offsets] = True
     starts, ends, is_word = hashing._tokens(classes, inner, boundary)
-    sums, raw = hashing._prefix_sums(data), data.tobytes()
+    packed, raw = hashing._words(data), data.tobytes()
     tokens = [raw[a:b].decode("utf-8", "replace") for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-    found = _word_grams(tokens, hashing._hash_spans(sums, starts, ends), how)
+    found = _word_grams(tokens, hashing._hash_spans(packed, starts, ends), how)
     if how.char_ngrams[1] > 0:
         words = [token for token, word in zip(tokens, is_word.tolist(), strict=True) if word]
-        parts = hashing._char_grams(sums, inner, starts[is_word], ends[is_word], how.char_ngrams)
+        parts = hashing._char_grams(packed, inner, starts[is_word], ends[is_word], how.char_ngrams)
         found += _char_grams(words, parts, how)
     return found
 

@@ -1,9 +1,8 @@
 """Hashed n-grams of text columns, as counts per row, with no Python loop over rows or tokens.
 
-The hash of a byte string b_0 … b_{l-1} is  h = mix( sum_i r[b_i] * B^i )  modulo 2^64, where r is a fixed
-table of 256 random words and B is odd. With the prefix sums S over a whole buffer, the string at bytes [s, e)
-has sum = (S[e] - S[s]) * B^-s, because an odd B has an inverse modulo 2^64. The arithmetic wraps exactly, so
-the hash of a token does not depend on where in the buffer it lies, nor on the batch, process or machine.
+A byte string of length l is read eight bytes at a time as little-endian numbers w_0 … w_m, the last filled up with
+zeros. Its hash is  mix( l * G + f(w_0) + sum_{j>0} mix( w_j + j * G ) )  modulo 2^64, f(w) a product and a shift, G an
+odd constant. It does not depend on where in a buffer the string lies, nor on the batch, process or machine.
 
 Tokens: the text is lower-cased; a run of letters, digits and underscores is one token; every other visible
 character (punctuation, CJK ideograph, symbol, emoji) is a token of its own; white space separates.
@@ -12,16 +11,14 @@ character (punctuation, CJK ideograph, symbol, emoji) is a token of its own; whi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_CHUNK_BYTES = 1 << 19  # the power tables of one chunk stay near the processor's cache
+_CHUNK_BYTES = 1 << 17  # what is known of the tokens of one chunk stays in the cache of a processor
 _SPACE, _WORD, _SINGLE = 0, 1, 2
-_BASE = 0x9E3779B97F4A7C15  # odd
-_BASE_INVERSE = pow(_BASE, -1, 1 << 64)
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # odd
 _GRAM = np.uint64(0xD1342543DE82EF95)  # multiplier that joins the hash of a gram and of its next token
 _WORD_BEGIN = np.uint64(0xE7037ED1A0B428DB)  # a character gram at the beginning of its word
 _WORD_END = np.uint64(0x8EBC6AF09C88C6E3)
@@ -72,8 +69,7 @@ def hash_ngrams(texts: pa.Array, *, bits: int, word_ngrams: int, char_ngrams: tu
 def hash_strings(values: pa.Array) -> np.ndarray:
     """Hash each whole string to a uint64, shape (n,); NULL hashes as the empty string does."""
     data, offsets = _utf8(values.cast(pa.large_string()))
-    sums = _prefix_sums(data)
-    return _hash_spans(sums, offsets[:-1], offsets[1:])  # [n]
+    return _hash_spans(_words(data), offsets[:-1], offsets[1:])  # [n]
 
 
 def mix(words: np.ndarray) -> np.ndarray:
@@ -123,37 +119,38 @@ def _byte_classes() -> np.ndarray:
 
 
 _CLASSES = _byte_classes()
-with np.errstate(over="ignore"):
-    _BYTE_WORDS = mix(np.arange(1, 257, dtype=np.uint64) * np.uint64(_BASE))
+_FIRST_BYTES = np.array([(1 << 8 * size) - 1 for size in range(9)], "<u8")  # masks
 
 
-@lru_cache(maxsize=4)
-def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """B^i and B^-i modulo 2^64 for i = 0 … size-1, uint64."""
-    tables = []
-    for base in (_BASE, _BASE_INVERSE):
-        factors = np.full(size, base, np.uint64)
-        factors[0] = 1
-        tables.append(np.multiply.accumulate(factors))
-    return tables[0], tables[1]
+def _words(data: np.ndarray) -> np.ndarray:
+    """Return the bytes as little-endian uint64, with at least one more word of zeros."""
+    words = np.zeros(len(data) // 8 + 2, "<u8")
+    words.view(np.uint8)[: len(data)] = data
+    return words
 
 
-def _prefix_sums(data: np.ndarray) -> np.ndarray:
-    """S[i] = sum of r[b] * B^j over the first i bytes, uint64 of shape (size + 1,)."""
-    sums = np.zeros(len(data) + 1, np.uint64)
-    powers, _ = _powers(_table_size(len(data)))
-    np.cumsum(_BYTE_WORDS[data] * powers[: len(data)], out=sums[1:])
-    return sums
+def _read_words(words: np.ndarray, at: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the `sizes` bytes from each byte `at`, at most 8, as uint64."""
+    index, shift = at >> 3, ((at & 7) << 3).astype(np.uint64)
+    low, high = words[index] >> shift, words[index + 1] << (np.uint64(63) - shift) << np.uint64(1)
+    found: np.ndarray = (low | high) & _FIRST_BYTES[np.minimum(sizes, 8)]
+    return found
 
 
-def _table_size(n_bytes: int) -> int:
-    return max(1 << 12, 1 << int(n_bytes).bit_length())
-
-
-def _hash_spans(sums: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Hash of the bytes [start, end) for each pair, uint64."""
-    _, inverses = _powers(_table_size(len(sums) - 1))
-    return mix((sums[ends] - sums[starts]) * inverses[starts] + (ends - starts).astype(np.uint64))
+def _hash_spans(words: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Hash of the bytes [start, end) for each pair, uint64; `words` as of `_words`."""
+    sizes = ends - starts
+    sums = _read_words(words, starts, sizes) * _GRAM
+    sums ^= sums >> np.uint64(32)
+    long = np.flatnonzero(sizes > 8)
+    if len(long):
+        more = (sizes[long] - 1) >> 3  # words beside the first
+        begins = np.cumsum(more) - more
+        owner = np.repeat(long, more)
+        place = np.arange(1, len(owner) + 1) - np.repeat(begins, more)  # 1, 2, … of each string
+        rest = _read_words(words, starts[owner] + 8 * place, sizes[owner] - 8 * place)
+        sums[long] += np.add.reduceat(mix(rest + place.astype(np.uint64) * _STEP), begins)
+    return mix(sums + sizes.astype(np.uint64) * _STEP)
 
 
 # ── grams ─────────────────────────────────────────────────────────────────────────────────────────
@@ -172,30 +169,32 @@ def _count_chunk(
         classes[1:] = np.where(inner[1:], classes[:-1], classes[1:])
 
     starts, ends, is_word = _tokens(classes, inner, boundary)
-    sums = _prefix_sums(data)
-    token = _hash_spans(sums, starts, ends)  # [t] uint64
-    row = np.repeat(np.arange(n_rows), np.diff(np.searchsorted(starts, offsets)))  # [t]
+    words, shift = _words(data), np.uint64(64 - bits)
+    token = _hash_spans(words, starts, ends)  # [t] uint64
+    row = np.repeat(np.arange(n_rows, dtype=np.uint64) << np.uint64(bits), np.diff(np.searchsorted(starts, offsets)))
 
-    hashes, rows = [token], [row]
-    gram = token
+    keys, gram = [row | token >> shift], token  # [t] uint64: the row, and in its lowest bits the bucket
     for length in range(2, word_ngrams + 1):
         gram = mix(gram[:-1] * _GRAM + token[length - 1 :])  # [t - length + 1]
-        same = row[: len(gram)] == row[length - 1 :]
-        hashes.append(gram[same])
-        rows.append(row[: len(gram)][same])
+        head = row[: len(gram)]
+        keys.append((head | gram >> shift)[head == row[length - 1 :]])
     if char_ngrams[1] > 0:
-        for grams, owner in _char_grams(sums, inner, starts[is_word], ends[is_word], char_ngrams):
-            hashes.append(grams)
-            rows.append(row[is_word][owner])
+        own = row[is_word]
+        for grams, owner in _char_grams(words, inner, starts[is_word], ends[is_word], char_ngrams):
+            keys.append(own[owner] | grams >> shift)
+    return _count_keys(np.concatenate(keys), n_rows, bits)
 
-    buckets = (np.concatenate(hashes) >> np.uint64(64 - bits)).astype(np.int64)
-    every = (np.concatenate(rows) << bits) | buckets
-    every.sort()
-    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(every)), bool), every[1:] != every[:-1]]))
-    keys, counts = every[first], np.diff(first, append=len(every))
-    lengths = np.bincount(keys >> bits, minlength=n_rows)
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    return HashedRows(indptr, (keys & ((1 << bits) - 1)).astype(np.int32), counts.astype(np.int32))
+
+def _count_keys(keys: np.ndarray, n_rows: int, bits: int) -> HashedRows:
+    """Count equal keys, uint64: the number of a row times 2**bits, and a bucket."""
+    keys.sort()
+    new = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    first = np.flatnonzero(new)
+    found = keys[first]
+    indptr = np.searchsorted(found, np.arange(n_rows + 1, dtype=np.uint64) << np.uint64(bits))
+    buckets = (found & np.uint64((1 << bits) - 1)).astype(np.int32)
+    return HashedRows(indptr, buckets, np.diff(first, append=len(keys)).astype(np.int32))
 
 
 def _tokens(classes: np.ndarray, inner: np.ndarray, boundary: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -213,7 +212,7 @@ def _tokens(classes: np.ndarray, inner: np.ndarray, boundary: np.ndarray) -> tup
 
 
 def _char_grams(
-    sums: np.ndarray, inner: np.ndarray, starts: np.ndarray, ends: np.ndarray, lengths: tuple[int, int]
+    words: np.ndarray, inner: np.ndarray, starts: np.ndarray, ends: np.ndarray, lengths: tuple[int, int]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Character grams inside the words [start, end): per length, hashes and the word of each."""
     sizes = ends - starts
@@ -229,7 +228,7 @@ def _char_grams(
         count = max(len(at) - length + 1, 0)
         head, tail = slice(0, count), slice(length - 1, length - 1 + count)
         same = owner[head] == owner[tail]
-        grams = _hash_spans(sums, at[head][same], stop[tail][same])
+        grams = _hash_spans(words, at[head][same], stop[tail][same])
         grams = grams ^ np.where(opens[head][same], _WORD_BEGIN, np.uint64(0))
         grams = grams ^ np.where(closes[tail][same], _WORD_END, np.uint64(0))
         found.append((mix(grams), owner[head][same]))

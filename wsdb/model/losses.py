@@ -21,6 +21,7 @@ from wsdb.model.backend import torch
 from wsdb.model.layers import largest, row_log_softmax, sums
 
 pad = torch.nn.functional.pad
+_FEW = 16  # labels: torch's softmax over a short last axis takes up to four times as long as over a first one
 _NEVER = -1e9  # a logit whose softmax is 0, and finite, since 0 times it is 0
 
 
@@ -57,7 +58,10 @@ def side_by_side(logits: Sequence[torch.Tensor], k: int) -> torch.Tensor:
 
 def expected_cross_entropies(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return [t] for multiclass tasks; logits and targets [E, t, k], a target's last axis sums to 1; weights [E, t]."""
-    item = -(targets * torch.log_softmax(logits, dim=2)).sum(dim=2)  # [E, t]
+    axis = 2
+    if logits.shape[2] <= _FEW:
+        logits, targets, axis = logits.movedim(2, 0).contiguous(), targets.movedim(2, 0), 0  # [k, E, t]
+    item = -(targets * torch.log_softmax(logits, dim=axis)).sum(dim=axis)  # [E, t]
     return (weights * item).sum(dim=0)
 
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 
 from wsdb.core.errors import ModelError
 
-FORMAT = 4
+FORMAT = 5
 """Version of manifest and weights; one reader per version."""
 
 _NETWORK = "network."
