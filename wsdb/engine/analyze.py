@@ -114,8 +114,9 @@ class Reads:
 
     def volatile(self, known: Functions, columns: list[str]) -> bool:
         """Return whether the query may answer differently for the same input."""
-        clocks = (self.alone & CLOCKS) - {name.lower() for name in columns}
-        return bool(clocks or self.functions & known.volatile)
+        own = {name.lower() for name in columns}
+        changing = ((self.alone & CLOCKS) | (self.names & {"rowid"})) - own  # rowids move when a table is compacted
+        return bool(changing or self.functions & known.volatile)
 
 
 def tree(con: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any] | None:

@@ -231,7 +231,7 @@ def _row_type(
     """Return the type of a row body. It is bound next to the keys, as in the fused scan."""
     query = f"SELECT {idents(task.keys)}, {guarded(sql, lf)} AS label FROM {task.relation}{joins}"
     try:
-        return describe(con, query, span, f'labeling function "{lf.name}"')[-1][1]
+        found = describe(con, query, span, f'labeling function "{lf.name}"')
     except SpecError as error:
         if "GROUP BY" in error.message:
             error.message = f'labeling function "{lf.name}": an aggregate needs the rows of a group, this body sees one'
@@ -239,6 +239,16 @@ def _row_type(
         if "Subquery returns" in error.message:
             error.hint = f"write AS SELECT {names_of(task.keys)}, label FROM … without parentheses to vote by key"
         raise
+    if len(found) != len(task.keys) + 1:
+        several = len(found) - len(task.keys)
+        raise SpecError(
+            "WS313",
+            f'labeling function "{lf.name}": COLUMNS makes {several} expressions of one; it has one answer for each '
+            "row",
+            span=span,
+            hint="name the columns, and join what is asked of them with AND or OR",
+        )
+    return found[-1][1]
 
 
 def _refuse_spreading(con: duckdb.DuckDBPyConnection, sql: str, task: Task, span: Span | None, what: str) -> None:
