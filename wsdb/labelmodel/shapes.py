@@ -171,7 +171,7 @@ def _bitvector(matrix: RowVoteMatrix, labels: Sequence[str], balance: np.ndarray
     votes = np.full((n, len(names), k), ABSTAIN, dtype=np.int8)
     for column, (name, bit) in enumerate(matrix.bits):
         votes[:, names.index(name), bit] = matrix.votes[:, column]
-    first, kind = group_codes(votes.reshape(n, -1).astype(np.int64) + 1, 3)
+    first, kind = group_codes(votes.reshape(n, len(names) * k).astype(np.int64) + 1, 3)
     distinct, counts = votes[first], np.bincount(kind, minlength=len(first)).astype(float)
     fit = fit_bitvector(distinct, balance, counts)
     places = [(names.index(name), bit) for name, bit in matrix.bits]
