@@ -225,7 +225,10 @@ class CatalogSnapshot:
         source = spec.source
         if not source:
             first = spec.payloads[0] if spec.payloads else None
-            source = self.payload(first).relation if first is not None else self._relation_of(spec.tasks[0][0], at)
+            place = at.spans.get(f"payload {first.lower()}") if at is not None and first is not None else None
+            source = (
+                self.payload(first, place).relation if first is not None else self._relation_of(spec.tasks[0][0], at)
+            )
         tasks = spec.tasks
         if tasks == (("*", 1.0),):
             found = [name for name in self.names("task") if self._relation_of(name, at).lower() == source.lower()]

@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
         name = "cuda" if present["cuda"] else "cpu"
     if not present[name]:
         raise EnvironmentError_(
-            "WS702", f"this machine has no {name} device", hint="use device = 'auto' or 'cpu'", device=name
+            "WS702", f"this machine has no {name} device", hint="use device = 'auto' or 'cpu'", option="device"
         )
     return torch.device(name)
 

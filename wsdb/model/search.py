@@ -199,7 +199,8 @@ def _notice(trials: list[Trial], chosen: int) -> str:
     ended = {status: sum(one.status == status for one in trials) for status in ("pruned", "failed")}
     facts = "".join(f", {count} {status}" for status, count in ended.items() if count)
     options = ", ".join(f"{name} = {value}" for name, value in trials[chosen - 1].options.items())
-    return f"search tried {len(trials)} configurations{facts}; trial {chosen} is the best ({options or 'as written'})"
+    tried = f"{len(trials)} configuration{'s' * (len(trials) != 1)}"
+    return f"search tried {tried}{facts}; trial {chosen} is the best ({options or 'as written'})"
 
 
 class _Seen:

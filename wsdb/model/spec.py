@@ -153,7 +153,7 @@ class Option:
         if self.type == "STRUCT":
             return "lists of values by option, as in {lr: [0.1, 0.5], hidden: [0, 64]}"
         kind = "a whole number" if self.type == "INTEGER" else "a number"
-        numbers = f"{kind} from {self.low:g}" + (f" to {self.high:g}" if self.high is not None else " up")
+        numbers = f"{kind} from {_shown(self.low)}" + (" up" if self.high is None else f" to {_shown(self.high)}")
         return f"{numbers}, or {words}" if words else numbers
 
     def _numbers(self, value: Any) -> bool:
@@ -187,6 +187,10 @@ class Option:
             option=self.name,
             value=value,
         )
+
+
+def _shown(bound: float | None) -> str:
+    return f"{bound:,.0f}" if float(bound or 0).is_integer() else f"{bound:g}"
 
 
 def _lists(value: Any) -> bool:

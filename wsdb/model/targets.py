@@ -245,8 +245,8 @@ def held_out_rows(
         found = count(task, rows, mask)
         if spec.valid_share > 0 and (found < _MIN_HELD_OUT or found == count(task, rows, np.ones_like(mask))):
             notices.append(
-                f"task {task.name}: {found} held-out labels are too few to stop early or to calibrate on; "
-                "they are trained on"
+                f"task {task.name}: {found} held-out label{'s are' if found != 1 else ' is'} too few to stop early "
+                f"or to calibrate on; {'they are' if found != 1 else 'it is'} trained on"
             )
             mask = np.zeros_like(mask)
         masks.append(mask)

@@ -82,7 +82,8 @@ def checked_group(stmt: CreateSlice | CreateTag, rooms: Rooms, snapshot: Catalog
         if found not in ("BOOLEAN", '"NULL"'):
             raise SpecError("WS344", f"{what} needs a condition, this is {found}", span=body, hint="compare it: … > 0")
         return spec
-    names = [name for name, _ in rooms.engine.describe(spec.sql, body, what)]
+    given = rooms.engine.describe(spec.sql, body, what)
+    names = [name for name, _ in given]
     if len(names) < len(spec.keys):
         raise SpecError(
             "WS344",
@@ -97,6 +98,10 @@ def checked_group(stmt: CreateSlice | CreateTag, rooms: Rooms, snapshot: Catalog
             span=body,
             hint="KEY (columns) names what identifies a row",
         )
+    if not all(key.lower() in low for key in spec.keys):  # keys by their place
+        own = {name.lower(): kind for name, kind in types.items()}
+        wanted = [(name, own[key.lower()]) for name, key in zip(names, spec.keys, strict=True)]
+        check_types(rooms, given, wanted, stmt, what, code="WS344")
     return spec
 
 
@@ -174,8 +179,10 @@ def checked_transformation(stmt: CreateTransformationFunction, rooms: Rooms) -> 
     return spec
 
 
-def check_types(rooms: Rooms, given: Columns, wanted: Columns, stmt: Statement, what: str) -> None:
-    """Raise WS345 where a column cannot be cast to the type it has to have: text is not read as anything else."""
+def check_types(
+    rooms: Rooms, given: Columns, wanted: Columns, stmt: Statement, what: str, *, code: str = "WS345"
+) -> None:
+    """Raise where a column cannot be cast to the type it has to have: text is not read as anything else."""
     types = {name.lower(): kind for name, kind in wanted}
     pairs = [(name, kind, types[name.lower()]) for name, kind in given if name.lower() in types]
     for name, kind, want in pairs:
@@ -186,7 +193,7 @@ def check_types(rooms: Rooms, given: Columns, wanted: Columns, stmt: Statement, 
             f"(can_cast_implicitly(NULL::{want}, NULL::{kind}) AND typeof(NULL::{kind}) <> 'VARCHAR')"
         )[0]
         if not found:
-            raise SpecError("WS345", f'{what}: column "{name}" is {kind} and has to be {want}', span=stmt.at("body"))
+            raise SpecError(code, f'{what}: column "{name}" is {kind} and has to be {want}', span=stmt.at("body"))
 
 
 def create_source(stmt: CreateSource, rooms: Rooms) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from wsdb.core.errors import WsdbError
 from wsdb.core.slice import elements_of
+from wsdb.core.sqltext import idents
 from wsdb.parser.render import render
 from wsdb.parser.statements import Statement
 from wsdb.planner.explain import Profile
@@ -26,7 +27,7 @@ from wsdb.session.given_labels import check_given
 from wsdb.session.model_rules import components, rules_apart
 from wsdb.session.more_rows import policy_for, rows_query
 from wsdb.session.rooms import Rooms
-from wsdb.session.training_rows import on_elements
+from wsdb.session.training_rows import on_elements, row_keys
 
 if TYPE_CHECKING:
     from wsdb.model.payload_arrays import Embedding
@@ -78,8 +79,8 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
         policy, drawn = policy_for(step, lambda tried: held_out_loss(run(tried, replace(options, search="none"))))
         trained = run(policy, options, folder)
     except WsdbError as error:
-        if error.code == "WS505" and error.data.get("task") in {one.task for one in step.given}:
-            error.hint = "LABELS FROM gives no label to a row of the split train"
+        if error.code == "WS505":
+            explain_unlabeled(rooms, step, error, at)
         raise error.at(at.spans.get(f"option {error.data.get('option')}", at.span)) from None
     seconds = time.perf_counter() - start
     version = store(rooms, step, trained, seconds)
@@ -93,6 +94,27 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
     rooms.notice(f"model {spec.name}@{version}: trained in {seconds:.1f} s on labeled rows: {shown}")
     for text in (*drawn, *trained.notices):
         rooms.notice(f"model {spec.name}: {text}")
+
+
+def explain_unlabeled(rooms: Rooms, step: Train, error: WsdbError, at: Statement) -> None:
+    """Say at the task of a WS505 why none of the rows has a label."""
+    task = next((one for one in step.tasks if one.name == error.data.get("task")), None)
+    if task is None:
+        return
+    error.at(at.spans.get(f"task {task.name.lower()}", at.spans.get("task")))
+    rows = f"{rooms.engine.table(f'rows_{task.name}')} SEMI JOIN (FROM {step.spec.source}) AS __s"
+    ((there, train),) = rooms.engine.rows(
+        "SELECT count(*), count(*) FILTER (split IS NOT DISTINCT FROM 'train') "
+        f"FROM {rows} USING ({idents(row_keys(task))})"
+    )
+    if not there:
+        error.hint = f"no row of the model has a key of {task.relation}"
+    elif not train:
+        error.hint = "none of its rows is in the split train"
+    elif step.given_to(task) is not None:
+        error.hint = "LABELS FROM gives no label to a row of the split train"
+    elif not rooms.catalog.definitions().lfs(task.name):
+        error.hint = f"CREATE LABELING FUNCTION … FOR TASK {task.name} labels rows, and so does LABELS FROM"
 
 
 def store(rooms: Rooms, step: Train, trained: Trained, seconds: float) -> int:
