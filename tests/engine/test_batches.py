@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -65,3 +67,18 @@ def test_an_error_of_the_work_is_raised_at_its_batch() -> None:
     with pytest.raises(ValueError, match="two"):
         found.extend(worked((batch(at) for at in range(9)), work))
     assert found == [0, 1]
+
+
+def test_what_has_not_begun_is_left_when_ctrl_c_comes() -> None:
+    begun, gate = [], threading.Event()
+
+    def work(given: pa.RecordBatch) -> None:
+        begun.append(int(given.column(0)[0].as_py()))
+        gate.wait(10)
+
+    timers = [threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)), threading.Timer(0.8, gate.set)]
+    for timer in timers:
+        timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        list(worked((batch(at) for at in range(WORKERS + 1)), work))
+    assert sorted(begun) == list(range(WORKERS))

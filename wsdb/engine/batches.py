@@ -27,15 +27,20 @@ MEMORY = 256 << 20
 
 
 def worked(batches: Iterable[pa.RecordBatch], work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
-    """Return the answers of `work` for each batch, in order; it runs while later batches are read."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        todo: deque[Future[T]] = deque()
+    """Return the answers of `work` for each batch, in order; it runs while later batches are read.
+
+    What has not begun when an error or Ctrl-C ends it is not begun any more.
+    """
+    pool, todo = ThreadPoolExecutor(WORKERS), deque[Future[T]]()
+    try:
         for batch in batches:
             todo.append(pool.submit(work, batch))
             if len(todo) > WORKERS:
                 yield todo.popleft().result()
         while todo:
             yield todo.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Batches:

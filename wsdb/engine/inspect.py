@@ -33,7 +33,7 @@ from wsdb.engine.rows import (
     joins_of,
     probe,
 )
-from wsdb.planner.columns import columns_of, inline, storage_of
+from wsdb.planner.columns import columns_of, inline
 from wsdb.planner.facts import LFFacts, TaskFacts
 from wsdb.planner.match import matched
 
@@ -132,7 +132,7 @@ class Inspector:
         known = TaskFacts(0, "", facts)
         old = {column.name: column.input_hash for column in stored.columns}
         edited = [column for column in columns_of(task, lfs, known) if old.get(column.name) != column.input_hash]
-        if storage_of(edited) == "sparse" or matched(edited, known):
+        if stored.storage == "sparse" or matched(edited, known):
             return {}
         able = [column for column in edited if column.lf in self.kernels and not facts[column.lf.name].primitives]
         return {column.name: vote_code(column, task.coded, {}) for column in able}
