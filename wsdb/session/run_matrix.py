@@ -61,11 +61,12 @@ def said(step: LabelMatrix) -> str:
     rows, changes = step.rows, step.rows.changes
     kept = sum(len(part.names) for part in step.parts if isinstance(part, Reuse))
     computed = len(step.columns) - kept
-    text = f"label matrix of task {step.task.name}: {rows.n_rows:,} rows, "
+    text = f"label matrix of task {step.task.name}: {rows.n_rows:,} row{'s' * (rows.n_rows != 1)}, "
     text += f"{computed} column{'s' * (computed != 1)} computed"
     text += f", {kept} reused" if kept else ""
     if step.write != "create" and changes is not None and changes.columns is None:
-        text += f"; {changes.added:,} rows added, {changes.changed:,} changed, {changes.removed:,} removed"
+        added = f"{changes.added:,} row{'s' * (changes.added != 1)} added"
+        text += f"; {added}, {changes.changed:,} changed, {changes.removed:,} removed"
     return text
 
 
