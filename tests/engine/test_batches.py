@@ -7,13 +7,14 @@ import signal
 import threading
 from collections.abc import Iterator
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdb.engine import batches
-from wsdb.engine.batches import WORKERS, Batches, worked
+from wsdb.engine.batches import WORKERS, Batches, batch_rows, worked
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -82,3 +83,23 @@ def test_what_has_not_begun_is_left_when_ctrl_c_comes() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(worked((batch(at) for at in range(WORKERS + 1)), work))
     assert sorted(begun) == list(range(WORKERS))
+
+
+@pytest.mark.parametrize(
+    ("made", "rows"),
+    [
+        ("repeat('x', 1000)", 64),
+        ("repeat('é', 500)", 64),
+        ("NULL::VARCHAR", 500),
+        ("''", 500),
+        ("repeat('x', 90000)", 1),
+    ],
+)
+def test_batches_of_long_texts_have_fewer_rows(monkeypatch: pytest.MonkeyPatch, made: str, rows: int) -> None:
+    monkeypatch.setattr(batches, "BATCH_ROWS", 500)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 64_128)
+    con = duckdb.connect()
+    con.execute(f"CREATE TABLE t AS SELECT i % 7 AS n, {made} AS body FROM range(2000) r(i)")
+    assert batch_rows(con, "t", ("body", "n")) == rows
+    assert batch_rows(con, "(FROM t LIMIT 0)", ("body",)) == 500
+    assert batch_rows(con, "t", ()) == 500

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import duckdb
 import pyarrow as pa
+
+from wsdb.core.sqltext import ident, idents
 
 T = TypeVar("T")
 BATCH_ROWS = 30_720
 """Rows of a batch: a few megabytes of text, which stay in the caches of a processor while all kernels read them."""
+BATCH_BYTES = 1 << 26
+"""Where texts are so long that a batch would be larger, it has fewer rows; DuckDB ends at 2 GB of one column."""
+SAMPLE = 1024
+"""Rows whose texts tell how long texts are."""
 GROUP_ROWS = 122_880
 """As many as a row group of DuckDB has: row groups that are not full are written anew at a checkpoint."""
 WORKERS = 2
@@ -24,6 +31,14 @@ WORKERS = 2
 
 MEMORY = 256 << 20
 """Bytes held in memory; votes are a byte each, so this is several million rows of 50 labeling functions."""
+
+
+def batch_rows(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> int:
+    """Return how many rows a batch of some columns of a relation should have: `BATCH_ROWS`, fewer of long texts."""
+    sizes = " + ".join(f"coalesce(avg(strlen({ident(name)}::VARCHAR)), 0)" for name in columns)
+    query = f"SELECT {sizes or 0} FROM (SELECT {idents(columns) or 1} FROM {relation} LIMIT {SAMPLE})"
+    (size,) = con.execute(query).fetchall()[0]
+    return max(min(BATCH_ROWS, int(BATCH_BYTES / max(size, 1))), 1)
 
 
 def worked(batches: Iterable[pa.RecordBatch], work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:

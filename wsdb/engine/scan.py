@@ -15,7 +15,7 @@ from wsdb.core.lf import LabelingFunction, Python
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
-from wsdb.engine.batches import BATCH_ROWS, Batches, worked
+from wsdb.engine.batches import Batches, batch_rows, worked
 from wsdb.engine.isolate import abstained
 from wsdb.engine.match import Kernel, matcher_of
 from wsdb.engine.udf import PythonLF, load
@@ -207,7 +207,8 @@ class VoteScan:
         self._batches.append(batches)
         code = pa.int8() if self.task.code_type == "TINYINT" else pa.int16()
         try:
-            reader = self.con.sql(f"FROM {query}").to_arrow_reader(BATCH_ROWS)
+            rows = batch_rows(self.con, self.task.relation, matcher.columns)
+            reader = self.con.sql(f"FROM {query}").to_arrow_reader(rows)
             kept = [at for at, name in enumerate(reader.schema.names) if not name.startswith("__m")]
             schema = pa.schema([*(reader.schema.field(at) for at in kept), *(pa.field(c.name, code) for c in columns)])
 

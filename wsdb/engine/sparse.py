@@ -12,7 +12,7 @@ import pyarrow as pa
 from wsdb.core.lf import Expression
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.engine import compile as sql
-from wsdb.engine.batches import BATCH_ROWS, Batches, worked
+from wsdb.engine.batches import BATCH_ROWS, Batches, batch_rows, worked
 from wsdb.engine.match import matcher_of
 from wsdb.engine.matrix_run import MatrixRun
 from wsdb.engine.rows import among, delta_name, facts_select
@@ -182,7 +182,8 @@ class SparseRun(MatrixRun):
             rows, kernels, codes = matcher.hits(text)
             return batch.column(0).to_numpy()[rows], numbers[kernels], codes
 
-        found = self._store(scan, query, votes)
+        size = batch_rows(self.con, self.task.relation, matcher.columns)
+        found = self._store(scan, query, votes, size)
         self.profiles[id(step)] = Profile(found, time.perf_counter() - start)
 
     def _fused(self, scan: VoteScan, columns: Sequence[Column]) -> None:
@@ -206,8 +207,9 @@ class SparseRun(MatrixRun):
         scan: VoteScan,
         query: str,
         votes: Callable[[pa.RecordBatch], tuple[np.ndarray, np.ndarray, np.ndarray]],
+        size: int = BATCH_ROWS,
     ) -> int:
-        """Run a query in batches and write the votes read off them; return their number."""
+        """Run a query in batches of `size` rows and write the votes read off them; return their number."""
         code = pa.int8() if self.task.code_type == "TINYINT" else pa.int16()
         schema = pa.schema([(ID, pa.int64()), ("source", pa.int32()), ("code", code)])
         batches, rows = Batches(), 0
@@ -219,7 +221,7 @@ class SparseRun(MatrixRun):
 
         try:
             try:
-                for read, found in worked(self.con.sql(query).to_arrow_reader(BATCH_ROWS), listed):
+                for read, found in worked(self.con.sql(query).to_arrow_reader(size), listed):
                     batches.add(found)
                     rows += read
                     self.progress(f"label matrix of {self.task.name}", rows, self.step.rows.n_rows)
