@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,11 +51,18 @@ def worked(batches: Iterable[pa.RecordBatch], work: Callable[[pa.RecordBatch], T
         for batch in batches:
             todo.append(pool.submit(work, batch))
             if len(todo) > WORKERS:
-                yield todo.popleft().result()
+                yield _answer(todo.popleft())
         while todo:
-            yield todo.popleft().result()
+            yield _answer(todo.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _answer(future: Future[T]) -> T:
+    """Return the answer of a future. With the signal handler of polars, Ctrl-C would not end a wait without a limit."""
+    while not future.done():
+        wait((future,), 0.1)
+    return future.result()
 
 
 class Batches:
