@@ -147,8 +147,11 @@ class Inspector:
         if isinstance(lf.body, Select) and (task.kind == "bitvector" or not listed):
             expression = inlined(self._con, lf.body.sql, task, columns, self._functions.aggregates)
             if expression is not None:
-                lf = replace(lf, body=Expression(expression))
-                known = reads(self._con, f"SELECT (\n{expression}\n) FROM {task.relation}", self._functions)
+                inner = reads(self._con, f"SELECT (\n{expression}\n) FROM {task.relation}", self._functions)
+                if inner.spreads:  # by unnest, it votes several times on a row
+                    expression = None
+                else:
+                    lf, known = replace(lf, body=Expression(expression)), inner
         sources = self._inputs.sources(lf)
         if is_row(lf) and known.spreads:
             raise spreading(task, lf)

@@ -68,7 +68,7 @@ def row_primitive(con: duckdb.DuckDBPyConnection, primitive: Primitive, known: F
     columns = [name for name, _ in relation_columns(con, primitive.relation, None, f'primitive "{primitive.name}"')]
     found = row_select(con, primitive.sql, primitive.relation, columns, known.aggregates)
     own = reads(con, primitive.sql, known)
-    if found is None or own.opaque or own.models or own.volatile(known, columns):
+    if found is None or own.opaque or own.spreads or own.models or own.volatile(known, columns):
         return None
     low = [name.lower() if plain else "" for name, plain in zip(found.names, found.plain, strict=True)]
     keys = {key.lower() for key in primitive.keys}
