@@ -23,8 +23,6 @@ CREATE LF lf_short FOR TASK fraud VOTE 'ok' WHEN length(body) < 10;
 --: How the functions vote
 FROM lf_summary('fraud');
 """
-CODE = "from wsdb.cli.main import main; main()"
-"""What the console script does; it is not on the path of every environment."""
 
 Command = Callable[..., Result]
 
@@ -65,7 +63,7 @@ def script(folder: Path) -> Path:
 def process(*arguments: str, **options: object) -> subprocess.Popen[str]:
     """Start a command line in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, *arguments],
+        [sys.executable, "-m", "wsdb", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

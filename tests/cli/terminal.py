@@ -16,8 +16,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cli.conftest import CODE
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,7 +26,7 @@ class Terminal:
         self._screen, end = pty.openpty()
         fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CODE, *arguments],
+            [sys.executable, "-m", "wsdb", *arguments],
             stdin=end,
             stdout=end,
             stderr=end,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import wsdb as package
-from tests.cli.conftest import CODE, Command, process
+from tests.cli.conftest import Command, process
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -269,6 +269,12 @@ def test_version_and_help_load_neither_duckdb_nor_sqlglot() -> None:
     assert out == f"wsdb {package.__version__} []\n"
 
 
+def test_python_runs_the_package_as_the_command() -> None:
+    command = [sys.executable, "-m", "wsdb", "run", "--help"]
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert out.startswith("Usage: wsdb run ")
+
+
 @pytest.mark.slow
 def test_the_phishing_example_runs_twice_and_the_second_run_trains_nothing(folder: Path) -> None:
     pytest.importorskip("torch")
@@ -276,7 +282,7 @@ def test_the_phishing_example_runs_twice_and_the_second_run_trains_nothing(folde
     found = []
     for _ in range(2):
         running = subprocess.run(
-            [sys.executable, "-c", CODE, "run", script, "--db", str(folder / "phishing.duckdb"), "--json"],
+            [sys.executable, "-m", "wsdb", "run", script, "--db", str(folder / "phishing.duckdb"), "--json"],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -301,7 +307,16 @@ def test_the_phishing_example_runs_twice_and_the_second_run_trains_nothing(folde
 def test_the_factoid_example_answers_at_every_granularity(folder: Path) -> None:
     pytest.importorskip("torch")
     running = subprocess.run(
-        [sys.executable, "-c", CODE, "run", "examples/factoid/labels.sql", "--db", str(folder / "f.duckdb"), "--json"],
+        [
+            sys.executable,
+            "-m",
+            "wsdb",
+            "run",
+            "examples/factoid/labels.sql",
+            "--db",
+            str(folder / "f.duckdb"),
+            "--json",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
