@@ -127,7 +127,8 @@ class TextFit:
         indptr = np.searchsorted(kept, rows.indptr)
         values = self.idf.take(slots)
         many = np.flatnonzero(counts > 1)  # few
-        values[many] *= 1 + np.log(counts[many])
+        logs = np.log(np.arange(1, counts.max(initial=1) + 1))
+        values[many] *= 1 + logs.take(counts[many] - 1)
         sizes = np.diff(indptr)
         full = sizes > 0
         squares = np.square(values, dtype=np.float64)

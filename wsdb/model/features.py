@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from wsdb.core.errors import ModelError, SpecError, did_you_mean
 from wsdb.core.sqltext import ident
+from wsdb.model.hashing import utf8_bytes
 
 KINDS = ("text", "category", "number", "boolean", "timestamp", "vector")
 SUPPORTED = "VARCHAR, ENUM, BOOLEAN, numbers, DATE, TIMESTAMP, and lists or arrays of numbers"
@@ -199,8 +201,9 @@ class _Strings:
         if chunk is None:
             return
         self.n += len(chunk) - chunk.null_count
-        self.size += pc.sum(pc.binary_length(chunk)).as_py() or 0
-        self.blanks += pc.sum(pc.count_substring(chunk, " ")).as_py() or 0
+        data, _ = utf8_bytes(chunk.cast(pa.large_string()))
+        self.size += len(data)
+        self.blanks += int(np.count_nonzero(data == ord(" ")))
 
     @property
     def is_short(self) -> bool:

@@ -15,22 +15,19 @@ def grams(text: str, how: Hashing) -> list[tuple[str, int]]:
 
     The tokens of a word n-gram are joined by a space. A character n-gram has a hyphen where its word goes on.
     """
-    data, offsets = hashing._utf8(pc.utf8_lower(pa.array([text], pa.large_string())))
+    data, offsets = hashing.utf8_bytes(pc.utf8_lower(pa.array([text], pa.large_string())))
     if not len(data):
         return []
-    inner = data & 0xC0 == 0x80
-    classes = hashing._CLASSES[data]
-    for _ in range(3 if inner.any() else 0):
-        classes[1:] = np.where(inner[1:], classes[:-1], classes[1:])
+    classes, inner = hashing._classes(data)
     boundary = np.zeros(len(data) + 1, bool)
     boundary[offsets] = True
     starts, ends, is_word = hashing._tokens(classes, inner, boundary)
-    packed, raw = hashing._words(data), data.tobytes()
+    windows, raw = hashing._windows(data), data.tobytes()
     tokens = [raw[a:b].decode("utf-8", "replace") for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-    found = _word_grams(tokens, hashing._hash_spans(packed, starts, ends), how)
+    found = _word_grams(tokens, hashing._hash_spans(windows, starts, ends), how)
     if how.char_ngrams[1] > 0:
         words = [token for token, word in zip(tokens, is_word.tolist(), strict=True) if word]
-        parts = hashing._char_grams(packed, inner, starts[is_word], ends[is_word], how.char_ngrams)
+        parts = hashing._char_grams(windows, inner, starts[is_word], ends[is_word], how.char_ngrams)
         found += _char_grams(words, parts, how)
     return found
 

@@ -54,7 +54,7 @@ def hash_ngrams(texts: pa.Array, *, bits: int, word_ngrams: int, char_ngrams: tu
     -------
     HashedRows of n rows; the same for any division of the rows into batches.
     """
-    data, offsets = _utf8(pc.utf8_lower(texts.cast(pa.large_string())))
+    data, offsets = utf8_bytes(pc.utf8_lower(texts.cast(pa.large_string())))
     parts = []
     first, n = 0, len(offsets) - 1
     while first < n:
@@ -68,8 +68,8 @@ def hash_ngrams(texts: pa.Array, *, bits: int, word_ngrams: int, char_ngrams: tu
 
 def hash_strings(values: pa.Array) -> np.ndarray:
     """Hash each whole string to a uint64, shape (n,); NULL hashes as the empty string does."""
-    data, offsets = _utf8(values.cast(pa.large_string()))
-    return _hash_spans(_words(data), offsets[:-1], offsets[1:])  # [n]
+    data, offsets = utf8_bytes(values.cast(pa.large_string()))
+    return _hash_spans(_windows(data), offsets[:-1], offsets[1:])  # [n]
 
 
 def mix(words: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ def concat_rows(parts: list[HashedRows]) -> HashedRows:
 # ── text as bytes ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _utf8(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def utf8_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Bytes uint8 (size,) and offsets int64 (n + 1,) of a large_string array; NULL has no bytes."""
     if texts.null_count:
         texts = pc.fill_null(texts, "")
@@ -104,8 +104,8 @@ def _utf8(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return data[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
-def _byte_classes() -> np.ndarray:
-    """Class of a character by its first byte, int8 of shape (256,)."""
+def _byte_classes() -> bytes:
+    """Class of a character by its first byte."""
     classes = np.full(256, _SINGLE, np.int8)
     classes[:33] = _SPACE
     classes[127] = _SPACE
@@ -115,40 +115,32 @@ def _byte_classes() -> np.ndarray:
     # (emoji) stay single; the other alphabets write words.
     classes[0x80:0xE2] = _WORD
     classes[0xEA:0xEF] = _WORD
-    return classes
+    return classes.tobytes()
 
 
 _CLASSES = _byte_classes()
 _FIRST_BYTES = np.array([(1 << 8 * size) - 1 for size in range(9)], "<u8")  # masks
 
 
-def _words(data: np.ndarray) -> np.ndarray:
-    """Return the bytes as little-endian uint64, with at least one more word of zeros."""
-    words = np.zeros(len(data) // 8 + 2, "<u8")
-    words.view(np.uint8)[: len(data)] = data
-    return words
+def _windows(data: np.ndarray) -> np.ndarray:
+    """Return the eight bytes from each byte on as a number, uint64 (size + 1,), zeros behind the end; a view."""
+    padded = np.zeros(len(data) + 8, np.uint8)
+    padded[: len(data)] = data
+    return np.ndarray((len(data) + 1,), "<u8", padded.data, strides=(1,))
 
 
-def _read_words(words: np.ndarray, at: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return the `sizes` bytes from each byte `at`, at most 8, as uint64."""
-    index, shift = at >> 3, ((at & 7) << 3).astype(np.uint64)
-    low, high = words[index] >> shift, words[index + 1] << (np.uint64(63) - shift) << np.uint64(1)
-    found: np.ndarray = (low | high) & _FIRST_BYTES[np.minimum(sizes, 8)]
-    return found
-
-
-def _hash_spans(words: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Hash of the bytes [start, end) for each pair, uint64; `words` as of `_words`."""
+def _hash_spans(windows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Hash of the bytes [start, end) for each pair, uint64; `windows` as of `_windows`."""
     sizes = ends - starts
-    sums = _read_words(words, starts, sizes) * _GRAM
+    sums = (windows[starts] & _FIRST_BYTES.take(sizes, mode="clip")) * _GRAM
     sums ^= sums >> np.uint64(32)
     long = np.flatnonzero(sizes > 8)
     if len(long):
-        more = (sizes[long] - 1) >> 3  # words beside the first
+        more = (sizes[long] - 1) >> 3  # numbers beside the first
         begins = np.cumsum(more) - more
         owner = np.repeat(long, more)
         place = np.arange(1, len(owner) + 1) - np.repeat(begins, more)  # 1, 2, … of each string
-        rest = _read_words(words, starts[owner] + 8 * place, sizes[owner] - 8 * place)
+        rest = windows[starts[owner] + 8 * place] & _FIRST_BYTES.take(sizes[owner] - 8 * place, mode="clip")
         sums[long] += np.add.reduceat(mix(rest + place.astype(np.uint64) * _STEP), begins)
     return mix(sums + sizes.astype(np.uint64) * _STEP)
 
@@ -163,14 +155,10 @@ def _count_chunk(
     n_rows = len(offsets) - 1
     boundary = np.zeros(len(data) + 1, bool)  # a text begins here
     boundary[offsets] = True
-    inner = data & 0xC0 == 0x80  # continuation bytes of a UTF-8 character
-    classes = _CLASSES[data]
-    for _ in range(3 if inner.any() else 0):  # a continuation byte has the class of its lead byte, at most 3 back
-        classes[1:] = np.where(inner[1:], classes[:-1], classes[1:])
-
+    classes, inner = _classes(data)
     starts, ends, is_word = _tokens(classes, inner, boundary)
-    words, shift = _words(data), np.uint64(64 - bits)
-    token = _hash_spans(words, starts, ends)  # [t] uint64
+    windows, shift = _windows(data), np.uint64(64 - bits)
+    token = _hash_spans(windows, starts, ends)  # [t] uint64
     row = np.repeat(np.arange(n_rows, dtype=np.uint64) << np.uint64(bits), np.diff(np.searchsorted(starts, offsets)))
 
     keys, gram = [row | token >> shift], token  # [t] uint64: the row, and in its lowest bits the bucket
@@ -180,7 +168,7 @@ def _count_chunk(
         keys.append((head | gram >> shift)[head == row[length - 1 :]])
     if char_ngrams[1] > 0:
         own = row[is_word]
-        for grams, owner in _char_grams(words, inner, starts[is_word], ends[is_word], char_ngrams):
+        for grams, owner in _char_grams(windows, inner, starts[is_word], ends[is_word], char_ngrams):
             keys.append(own[owner] | grams >> shift)
     return _count_keys(np.concatenate(keys), n_rows, bits)
 
@@ -197,22 +185,31 @@ def _count_keys(keys: np.ndarray, n_rows: int, bits: int) -> HashedRows:
     return HashedRows(indptr, buckets, np.diff(first, append=len(keys)).astype(np.int32))
 
 
+def _classes(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class of the character of each byte, int8 (size,), and whether a byte continues one of UTF-8, bool (size,)."""
+    inner = data & 0xC0 == 0x80
+    classes = np.frombuffer(data.tobytes().translate(_CLASSES), np.int8)
+    for _ in range(3 if inner.any() else 0):  # a continuation byte has the class of its lead byte, at most 3 back
+        classes = np.concatenate([classes[:1], np.where(inner[1:], classes[:-1], classes[1:])])
+    return classes, inner
+
+
 def _tokens(classes: np.ndarray, inner: np.ndarray, boundary: np.ndarray) -> tuple[np.ndarray, ...]:
     """Tokens in order: first byte, byte after the last, and whether the token is a word; shape (t,) each."""
-    word = classes == _WORD
-    single = classes == _SINGLE
-    before = np.zeros_like(word)
-    before[1:] = word[:-1]
-    begins = (word & (~before | boundary[:-1])) | (single & ~inner)
-    after_word, after_inner = np.zeros_like(word), np.zeros_like(inner)
-    after_word[:-1], after_inner[:-1] = word[1:], inner[1:]
-    closes = (word & (~after_word | boundary[1:])) | (single & ~after_inner)
+    word, single = classes == _WORD, classes == _SINGLE
+    apart = ~word
+    begins, closes = word.copy(), word.copy()
+    begins[1:] &= apart[:-1] | boundary[1:-1]
+    closes[:-1] &= apart[1:] | boundary[1:-1]
+    begins |= single & ~inner
+    closes[:-1] |= single[:-1] & ~inner[1:]
+    closes[-1:] |= single[-1:]
     starts = np.flatnonzero(begins)
     return starts, np.flatnonzero(closes) + 1, word[starts]
 
 
 def _char_grams(
-    words: np.ndarray, inner: np.ndarray, starts: np.ndarray, ends: np.ndarray, lengths: tuple[int, int]
+    windows: np.ndarray, inner: np.ndarray, starts: np.ndarray, ends: np.ndarray, lengths: tuple[int, int]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Character grams inside the words [start, end): per length, hashes and the word of each."""
     sizes = ends - starts
@@ -228,7 +225,7 @@ def _char_grams(
         count = max(len(at) - length + 1, 0)
         head, tail = slice(0, count), slice(length - 1, length - 1 + count)
         same = owner[head] == owner[tail]
-        grams = _hash_spans(words, at[head][same], stop[tail][same])
+        grams = _hash_spans(windows, at[head][same], stop[tail][same])
         grams = grams ^ np.where(opens[head][same], _WORD_BEGIN, np.uint64(0))
         grams = grams ^ np.where(closes[tail][same], _WORD_END, np.uint64(0))
         found.append((mix(grams), owner[head][same]))
