@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 import wsdb
+from wsdb.core.errors import StorageError
 from wsdb.engine import duckdb as engine
 from wsdb.engine.isolate import isolate
 from wsdb.planner import columns as columns_plan
@@ -451,7 +452,7 @@ def test_a_read_that_may_not_refresh(db: wsdb.Session, tmp_path: Any) -> None:
         own.execute("INSERT INTO data VALUES (11, 0)")
     with wsdb.connect(path, read_only=True) as own:
         assert len(labels(own)) == 11 and "read-only" in own.notices[-1]
-        with pytest.raises(duckdb.Error, match="read-only"):
+        with pytest.raises(StorageError, match="WS604"):
             own.execute("REFRESH LABELS FOR TASK t")
     with wsdb.connect(path) as own:
         assert len(same_as_rebuilt(own)) == 12

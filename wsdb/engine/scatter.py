@@ -89,7 +89,9 @@ class VoteReader:
         """Store how sure each vote is, in a table of its own."""
         keys = idents(self.task.keys)
         names = literals([column.name for column in step.columns])
-        wrong = self.con.execute(f"SELECT __sure FROM {long} WHERE NOT (__sure BETWEEN 0 AND 1) LIMIT 1").fetchall()
+        wrong = self.con.execute(
+            f"SELECT __sure FROM {long} WHERE NOT (__sure BETWEEN 0 AND 1) ORDER BY {keys} LIMIT 1"
+        ).fetchall()
         if wrong:
             raise DataError(
                 "WS406",
