@@ -13,8 +13,8 @@ TABLES = {
     "settings", "objects", "object_versions", "matrices", "matrix_columns", "label_runs", "label_parameters",
     "model_versions", "tensors", "training", "serving", "lineage_edges",
 }  # fmt: skip
-UNSTEADY = {"created_at", "computed_at", "since", "seconds", "run", "version", "to_version", "views_hash"}
-"""Columns that differ from one run of a statement to the next; views show the versions of functions."""
+UNSTEADY = {"created_at", "computed_at", "since", "seconds", "run", "version", "to_version", "lf_version"}
+"""Columns that differ from one run of a statement to the next."""
 
 
 def invariants(db: wsdb.Session) -> None:
