@@ -277,7 +277,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     "WS401": Example(
         "The key of a task is NULL somewhere or not unique, or a key has several gold rows. Keys are checked when the "
-        "label matrix is computed, gold when the task is created.",
+        "label matrix is computed, gold when the task is created, and the rows of a model before it is trained.",
         "SELECT * FROM labels('spam');",
         before="INSERT INTO comments VALUES (2, 'love it', 5);",
     ),

@@ -1,4 +1,4 @@
-"""Labels that a user gives, by LABELS FROM or with the rows of a source: found, and checked before training."""
+"""Labels that a user gives, by LABELS FROM or with the rows of a source: found, and checked before training with keys."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from wsdb.core.errors import DataError, SpecError, did_you_mean
 from wsdb.core.source import LABEL
 from wsdb.core.span import Span
 from wsdb.core.specs import ModelSpec
-from wsdb.core.sqltext import ident, idents, literal
+from wsdb.core.sqltext import bare, ident, idents, literal
 from wsdb.core.task import Task
 from wsdb.parser.statements import Statement
 from wsdb.planner.steps import GivenLabels, Train
 from wsdb.session.rooms import Rooms
-from wsdb.session.training_rows import given_rows, on_elements
+from wsdb.session.training_rows import given_rows, on_elements, row_keys
 
 ROUNDED = 0.01
 """By how much probabilities may miss the sum of 1; they are divided by their sum."""
@@ -82,6 +82,36 @@ def _is_soft(task: Task, label: str, kind: str, span: Span | None) -> bool:
         span=span,
         hint=f"probabilities are a map: MAP {{{', '.join(f'{literal(one)}: …' for one in task.labels[:2])}}}",
     )
+
+
+def check_keys(rooms: Rooms, step: Train, at: Statement) -> None:
+    """Raise where rows that a model is trained on cannot be told apart: each would be taught the label several times.
+
+    A task's relation was checked with its votes, unless its labels are given by hand.
+
+    Raises
+    ------
+    DataError
+        WS401 with up to three keys that are in several rows of the model's source, or of the relation of such a task.
+    """
+    keys = tuple(dict.fromkeys(key for task in step.tasks for key in row_keys(task)))
+    by_hand = [task for task in step.tasks if step.given_to(task) is not None]
+    wanted = [(step.spec.source, keys, at.at("relation"))]
+    wanted += [(task.relation, task.keys, at.at_name("task", task.name)) for task in by_hand]
+    known = {(bare(task.relation), task.keys) for task in step.tasks if task not in by_hand}
+    for relation, names, span in wanted:
+        if (bare(relation), names) in known:
+            continue
+        there = " OR ".join(f"{ident(key)} IS NOT NULL" for key in names)  # rows without a key have no label
+        twice = repeated_keys(rooms, f"(FROM {relation} WHERE {there})", names)
+        if twice is not None:
+            raise DataError(
+                "WS401",
+                f"{relation} has several rows for one key ({', '.join(names)}): {twice}",
+                span=span,
+                hint="a model is trained on one row for each key: leave the others out with a view",
+            )
+        known.add((bare(relation), names))
 
 
 def check_given(rooms: Rooms, step: Train, at: Statement) -> None:

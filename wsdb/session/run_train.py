@@ -23,7 +23,7 @@ from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Train
 from wsdb.serve.predictor import install
 from wsdb.session import model_macros
-from wsdb.session.given_labels import check_given
+from wsdb.session.given_labels import check_given, check_keys
 from wsdb.session.model_rules import components, rules_apart
 from wsdb.session.more_rows import policy_for, rows_query
 from wsdb.session.rooms import Rooms
@@ -43,7 +43,7 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
     Raises
     ------
     DataError
-        WS401, WS403 for labels given by hand that do not fit the task.
+        WS401 for rows that cannot be told apart; WS401, WS403 for labels given by hand that do not fit the task.
     ModelError
         WS5xx where the rows cannot be learned from.
     EnvironmentError_
@@ -52,6 +52,7 @@ def train(rooms: Rooms, step: Train, at: Statement) -> None:
     from wsdb.model.spec import train_spec
     from wsdb.model.train import train as train_network
 
+    check_keys(rooms, step, at)
     check_given(rooms, step, at)
     spec, start = step.spec, time.perf_counter()
     options = train_spec(dict(spec.options))
