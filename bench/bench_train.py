@@ -48,8 +48,9 @@ from wsdb.model.backend import torch
 from wsdb.model.loop import Loop
 from wsdb.model.network import Inputs, inputs_of
 from wsdb.model.optimize import Optimizers, TaskBalance
+from wsdb.model.parts import TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.train import Trained, train
 
 TASKS = (TaskTarget("two", ("a", "b")), TaskTarget("three", ("a", "b", "c")), TaskTarget("five", tuple("abcde")))

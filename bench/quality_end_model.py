@@ -32,8 +32,9 @@ from bench.sentence_vectors import TEXTS, sentence_vectors
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import decide, fit, posterior
 from wsdb.model.backend import torch
+from wsdb.model.parts import TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, TrainSpec, train_spec
+from wsdb.model.spec import TrainSpec, train_spec
 from wsdb.model.train import Trained, train
 
 TEXT = {"youtube": "text", "trec": "text_clean", "imdb": "text", "semeval": "text", "rna_titles": "title"}

@@ -22,8 +22,9 @@ import pyarrow as pa
 from bench.quality_end_model import write
 from bench.quality_slices import summary
 from wsdb.model.backend import torch
+from wsdb.model.parts import TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import train
 
 ROWS, TEST_ROWS, COLUMNS, DIRECTIONS, LABELED = 4_000, 2_000, 50, 8, 200

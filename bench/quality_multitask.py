@@ -33,8 +33,9 @@ from bench.snips_rules import SLOTS, slots_of
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import fit, posterior
 from wsdb.model.backend import torch
+from wsdb.model.parts import PayloadInput, TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import PayloadInput, TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import train
 
 FINE = {

@@ -27,8 +27,9 @@ from wsdb.labelmodel import posterior
 from wsdb.labelmodel.ordinal import decide_ordinal, fit_ordinal
 from wsdb.model.backend import torch
 from wsdb.model.decode import decide
+from wsdb.model.parts import TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import train
 
 STEPS = {"four": (3, 6, 9), "three": (4, 8)}

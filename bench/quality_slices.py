@@ -38,8 +38,9 @@ from bench.quality_end_model import features_of, half_interval, json_object, rea
 from wsdb.core.matrix import VotePatterns
 from wsdb.labelmodel import fit, posterior
 from wsdb.model.backend import torch
+from wsdb.model.parts import SliceInput, TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import SliceInput, TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import train
 
 MODES = ("none", "weight", "attention", "auto")

@@ -12,10 +12,10 @@ import torch
 
 from wsdb.model.encode import Encoder, Hashing
 from wsdb.model.network import Network, build_network
+from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.payload_arrays import Embedding, PayloadEncoders, PayloadFitting
 from wsdb.model.plan import plan_network
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.weights import FORMAT, digest, pack
 
 HASHING = Hashing(bits=10, word_ngrams=1, char_ngrams=(0, 0))

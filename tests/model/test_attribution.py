@@ -15,8 +15,9 @@ from wsdb.model.attribution import Attributions, attribute
 from wsdb.model.encode import Hashing
 from wsdb.model.grams import grams
 from wsdb.model.hashing import hash_ngrams
+from wsdb.model.parts import TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import train
 
 FEATURES = [("body", "VARCHAR"), ("stars", "DOUBLE"), ("place", "VARCHAR")]

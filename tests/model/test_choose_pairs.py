@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests.model.conftest import FILL, batches_of, rows_of
 from wsdb.model.choose_pairs import RANK, choose_pairs, gained
 from wsdb.model.judge import Judged, RowLosses
+from wsdb.model.parts import SliceInput, TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import SliceInput, TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import Trained, train
 
 TASK = TaskTarget("y", ("no", "yes"))

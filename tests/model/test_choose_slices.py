@@ -15,9 +15,10 @@ from tests.model.conftest import batches_of, rows_of
 from wsdb.model.choose_slices import Gains, choose_slices, gains
 from wsdb.model.judge import Judged, RowLosses
 from wsdb.model.members import Members, Part
+from wsdb.model.parts import SliceInput, TaskTarget
 from wsdb.model.plan import ROW
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import SliceInput, TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import Trained, train
 
 TASK = TaskTarget("y", ("no", "yes"))

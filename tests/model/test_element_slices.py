@@ -17,11 +17,12 @@ from wsdb.model.inputs import inputs_of
 from wsdb.model.losses import binary_cross_entropies, select_cross_entropy
 from wsdb.model.members import MemberReader, Members
 from wsdb.model.module import module_of, source_of
+from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.plan import ROW
 from wsdb.model.predictor import Predictor
 from wsdb.model.slice_losses import expert_loss, expert_losses, item_weights
 from wsdb.model.slices import Indicator
-from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.targets import TrainingLabels
 from wsdb.model.train import Trained, train
 

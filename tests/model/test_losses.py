@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wsdb.model.calibrate import fit_temperature, log_loss, prior_offsets, softmax
 from wsdb.model.forward import probabilities
 from wsdb.model.losses import balanced_weights, sharpen_labels, side_by_side, task_losses
-from wsdb.model.spec import KINDS
+from wsdb.model.parts import KINDS
 
 
 def task_loss(

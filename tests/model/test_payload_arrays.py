@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.model.factoid import PAYLOADS, batch_of, fitted, rows_of
 from wsdb.core.errors import ModelError
 from wsdb.model.arrays import CATEGORIES, DENSE, Ragged
+from wsdb.model.parts import PayloadInput, TaskTarget
 from wsdb.model.payload_arrays import Embedding, PayloadEncoders
 from wsdb.model.payload_columns import check_labels
-from wsdb.model.spec import PayloadInput, TaskTarget
 
 TOKENS = PayloadInput("tokens", "sequence", (("tokens", "VARCHAR[]"),))
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from wsdb.model.parts import PayloadInput, TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.train import train
 from wsdb.model.word_vectors import Embedding
 

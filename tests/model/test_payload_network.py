@@ -22,10 +22,10 @@ from wsdb.core.errors import ModelError, SpecError
 from wsdb.model.inputs import LONGEST, drop, inputs_of
 from wsdb.model.module import module_of, source_of
 from wsdb.model.network import network_logits, row_chunks
+from wsdb.model.parts import PayloadInput, TaskTarget
 from wsdb.model.payload_arrays import Embedding
 from wsdb.model.plan import COMBINES, ENCODERS, NetworkPlan, module_keys
 from wsdb.model.predictor import Predictor, Scores
-from wsdb.model.spec import PayloadInput, TaskTarget
 
 CPU = torch.device("cpu")
 NAMES = [(encoder, combine) for encoder in ENCODERS for combine in COMBINES]

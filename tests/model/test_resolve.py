@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from tests.model.conftest import batches_of, reviews, rows_of
 from wsdb.model.calibrate import decision_offsets, label_shares
 from wsdb.model.judge import offsets_of
+from wsdb.model.parts import TaskTarget
 from wsdb.model.plan import NetworkPlan
 from wsdb.model.predictor import Predictor
 from wsdb.model.resolve import resolve_batch_size, resolve_patience
 from wsdb.model.rows import TaskRows
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.train import Trained, train
 from wsdb.model.weights import unpack
 

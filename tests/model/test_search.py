@@ -12,9 +12,10 @@ import pytest
 
 from tests.model.conftest import batches_of, reviews, rows_of
 from wsdb.core.errors import EnvironmentError_, ModelError, SpecError
+from wsdb.model.parts import TaskTarget
 from wsdb.model.predictor import Predictor
 from wsdb.model.search import Outcome, Report, Searched, free, grid, search, space_of
-from wsdb.model.spec import OPTIONS, TaskTarget, TrainSpec, train_spec
+from wsdb.model.spec import OPTIONS, TrainSpec, train_spec
 from wsdb.model.train import train
 
 SPACE = {"sharpen": ("auto", 1.0, 4.0), "dropout": (0.0, 0.1, 0.3), "class_weights": ("none", "balanced")}

@@ -12,11 +12,12 @@ from tests.model.conftest import batches_of, reviews, rows_of
 from wsdb.model.backend import torch
 from wsdb.model.inputs import Inputs
 from wsdb.model.layers import Affine
+from wsdb.model.parts import SliceInput, TaskTarget
 from wsdb.model.plan import ROW, HeadPlan, NetworkPlan, SlicePlan
 from wsdb.model.predictor import Predictor
 from wsdb.model.slice_losses import expert_loss, expert_losses, membership_loss
 from wsdb.model.slices import Expert, Indicator, Slices
-from wsdb.model.spec import SliceInput, TaskTarget, train_spec
+from wsdb.model.spec import train_spec
 from wsdb.model.train import Trained, train
 
 TASK = TaskTarget("y", ("no", "yes"))

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from wsdb.core.errors import SpecError
-from wsdb.model.spec import OPTIONS, TaskTarget, TrainSpec, train_spec
+from wsdb.model.parts import TaskTarget
+from wsdb.model.spec import OPTIONS, TrainSpec, train_spec
 
 
 def test_every_option_has_a_description_and_a_default_it_accepts() -> None:

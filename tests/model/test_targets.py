@@ -17,8 +17,9 @@ from wsdb.model.calibrate import (
 )
 from wsdb.model.losses import task_losses
 from wsdb.model.optimize import TaskBalance
+from wsdb.model.parts import TaskTarget
 from wsdb.model.rows import TaskRows
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.targets import LabelStack, TrainingLabels, sharpened, stack_labels, training_labels
 
 KINDS = ("multiclass", "bitvector", "select")

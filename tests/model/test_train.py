@@ -13,8 +13,9 @@ import torch
 
 from tests.model.conftest import batches_of, reviews, rows_of
 from wsdb.model.calibrate import log_loss
+from wsdb.model.parts import TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.train import Trained, train
 
 QUICK = TrainSpec(epochs=6, buckets_bits=12)

@@ -13,8 +13,9 @@ from tests.model.test_train import BODY, QUICK, SENTIMENT, fit
 from wsdb.core.errors import ModelError
 from wsdb.model.calibrate import label_shares
 from wsdb.model.decode import decide
+from wsdb.model.parts import SliceInput, TaskTarget
 from wsdb.model.predictor import Predictor
-from wsdb.model.spec import SliceInput, TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.train import Trained, train
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from wsdb.model.judge import Judged
 from wsdb.model.members import Members
-from wsdb.model.spec import TaskTarget
+from wsdb.model.parts import TaskTarget
 
 
 class Trained(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 from wsdb.core.errors import ModelError
 from wsdb.model.backend import torch
 from wsdb.model.network import Network
-from wsdb.model.spec import TaskTarget
+from wsdb.model.parts import TaskTarget
 
 
 class BestWeights:

@@ -21,9 +21,10 @@ from wsdb.model.calibrate import (
 )
 from wsdb.model.early_stop import diverged
 from wsdb.model.forward import probabilities
+from wsdb.model.parts import TaskTarget
 from wsdb.model.reader import Rows
 from wsdb.model.rows import TaskRows, count, repeat
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 
 _ENOUGH_GOLD = 100  # gold rows of dev from which calibration prefers them to held-out weak labels
 _CERTAIN = 1e-6

@@ -19,11 +19,12 @@ from wsdb.model.members import Members
 from wsdb.model.network import Network, drop, inputs_of, network_logits
 from wsdb.model.optimize import Optimizers, TaskBalance
 from wsdb.model.parallel import World
+from wsdb.model.parts import TaskTarget
 from wsdb.model.resolve import Steps, resolve_patience
 from wsdb.model.rows import TaskRows, repeat
 from wsdb.model.slice_losses import expert_loss, expert_losses, item_weights, membership_loss
 from wsdb.model.slices import Outputs
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.store import Store
 from wsdb.model.targets import LabelStack, TrainingLabels
 

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from wsdb.core.errors import ModelError
 from wsdb.model.arrays import elements_of
+from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.plan import ROW
 from wsdb.model.rows import SLICE_PREFIX, list_lengths, repeat
-from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ import pyarrow.compute as pc
 
 from wsdb.core.errors import ModelError
 from wsdb.model.arrays import CATEGORIES, DENSE, Ragged
+from wsdb.model.parts import PayloadInput
 from wsdb.model.payload_columns import Elements, check_spans, elements_of, read_spans
 from wsdb.model.payload_fields import Field, Fitting, as_kind, fitting_of
-from wsdb.model.spec import PayloadInput
 from wsdb.model.word_vectors import PRETRAINED, WORDS, Embedding, look_up, tokens_of_arrays, tokens_to_arrays, word_rows
 
 PREFIX = "payload."

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from wsdb.core.errors import ModelError
-from wsdb.model.spec import PayloadInput, TaskTarget
+from wsdb.model.parts import PayloadInput, TaskTarget
 
 VALUE = "value"
 """The field of a payload whose elements are no structs."""

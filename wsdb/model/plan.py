@@ -9,8 +9,8 @@ from typing import Any
 
 from wsdb.core.errors import SpecError
 from wsdb.model.encode import Encoder
+from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.payload_arrays import PayloadEncoders
-from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget
 
 ENCODERS = ("bow", "mlp", "cnn", "lstm", "transformer")
 COMBINES = ("attention", "mean", "max")

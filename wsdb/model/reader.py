@@ -16,6 +16,7 @@ from wsdb.model.arrays import EncodedBatch
 from wsdb.model.encode import Encoder, Hashing
 from wsdb.model.features import chosen_kinds
 from wsdb.model.members import MemberReader, Members, booleans
+from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.payload_arrays import Embedding, PayloadEncoders, PayloadFitting
 from wsdb.model.rows import (
     AUGMENTED,
@@ -27,7 +28,7 @@ from wsdb.model.rows import (
     hash_key,
     require_labels,
 )
-from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.store import Store, StoreWriter, pieces, spilled_batches, spilled_texts
 
 

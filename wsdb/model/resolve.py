@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsdb.model.encode import Encoder
+from wsdb.model.parts import TaskTarget
 from wsdb.model.plan import NetworkPlan
-from wsdb.model.spec import OPTIONS, TaskTarget, TrainSpec
+from wsdb.model.spec import OPTIONS, TrainSpec
 
 _SMALL = 2_000  # training rows below which a torso takes smaller steps
 _FEW, _LEAST_BATCH, _LEAST_STEPS = 640, 4, 20

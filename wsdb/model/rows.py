@@ -17,8 +17,8 @@ import pyarrow.types as pt
 from wsdb.core.errors import ModelError
 from wsdb.model.arrays import elements_of
 from wsdb.model.hashing import hash_strings, mix
+from wsdb.model.parts import PayloadInput, TaskTarget
 from wsdb.model.payload_columns import check_labels
-from wsdb.model.spec import PayloadInput, TaskTarget
 
 KEY = "__key"
 AUGMENTED = "__augmented"

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from wsdb.model.judge import Judged
+from wsdb.model.parts import PayloadInput, TaskTarget
 from wsdb.model.reader import Rows
 from wsdb.model.search import ENCODING, Outcome, Report, search, space_of
-from wsdb.model.spec import PayloadInput, TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.trained import Trained
 
 

@@ -1,233 +1,15 @@
-"""TrainSpec and TaskTarget: what to train. OPTIONS says the same to the SQL front end."""
+"""TrainSpec: how to train. OPTIONS says the same to the SQL front end."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from types import MappingProxyType
 from typing import Any
 
 from wsdb.core.errors import SpecError, did_you_mean
-
-KINDS = ("binary", "multiclass", "ordinal", "bitvector", "select")
-
-
-@dataclass(frozen=True, slots=True)
-class TaskTarget:
-    """One task of a network.
-
-    Attributes
-    ----------
-    name : name of the task; its labels come in the column ``__p_<name>``
-    labels : the k class names, in the order of the probabilities; of a select task they are (no, yes)
-    weight : weight of the task's loss, above 0
-    balance : share of each class, k positive numbers that sum to 1 (of a bitvector: the share of rows that have each
-        label, each above 0 and below 1); None where unknown
-    kind : one of `KINDS`
-    payload : the sequence or set whose elements the task labels; None where it labels the row
-    given : whether the labels are the user's own, which are trusted as they are: 'auto' does not sharpen them, and
-        decisions are not matched to their shares
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    weight: float = 1.0
-    balance: tuple[float, ...] | None = None
-    kind: str = "multiclass"
-    payload: str | None = None
-    given: bool = False
-
-    def __post_init__(self) -> None:
-        least = 1 if self.kind == "bitvector" else 2
-        if self.kind not in KINDS:
-            raise SpecError("WS307", f'task "{self.name}" is of kind {self.kind}; kinds are {", ".join(KINDS)}')
-        if len(self.labels) < least:
-            needed = "one label" if least == 1 else "two labels"
-            raise SpecError("WS307", f'task "{self.name}" needs at least {needed}, got {len(self.labels)}')
-        if self.kind == "select" and (self.payload is None or len(self.labels) != 2):
-            raise SpecError(
-                "WS307", f'task "{self.name}" selects an element: it needs a set, and the labels no and yes'
-            )
-        if not self.weight > 0:
-            raise SpecError("WS307", f'task "{self.name}" needs a weight above 0, got {self.weight}')
-        self._check_balance()
-
-    def _check_balance(self) -> None:
-        if self.balance is None:
-            return
-        good = len(self.balance) == len(self.labels) and min(self.balance) > 0
-        if self.kind == "bitvector":
-            if not good or max(self.balance) >= 1:
-                raise SpecError(
-                    "WS307",
-                    f'the balance of task "{self.name}" must be {len(self.labels)} shares above 0 and below 1',
-                    balance=list(self.balance),
-                )
-        elif not good or abs(sum(self.balance) - 1) > 1e-6:
-            raise SpecError(
-                "WS307",
-                f'the balance of task "{self.name}" must be {len(self.labels)} positive shares that sum to 1',
-                balance=list(self.balance),
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class PayloadInput:
-    """One payload of a network, as `train` reads it.
-
-    Attributes
-    ----------
-    name : name of the payload
-    shape : singleton, sequence or set
-    columns : (column, DuckDB type) of its fields; those of a sequence or set are lists, one item per element
-    reads : payloads whose output it reads (FROM PAYLOADS)
-    spans : (payload, column) of a set whose elements are spans of a sequence: the column holds
-        STRUCT("begin" INTEGER, "end" INTEGER)[], counted from 0, the end left out; None otherwise
-    embedding : file of token vectors; None to learn them
-    frozen : whether these vectors stay as they are
-    """
-
-    name: str
-    shape: str
-    columns: tuple[tuple[str, str], ...] = ()
-    reads: tuple[str, ...] = ()
-    spans: tuple[str, str] | None = None
-    embedding: str | None = None
-    frozen: bool = False
-
-    def __post_init__(self) -> None:
-        if self.shape not in ("singleton", "sequence", "set"):
-            raise SpecError("WS307", f'payload "{self.name}" is a {self.shape}; it is a singleton, a sequence or a set')
-
-
-@dataclass(frozen=True, slots=True)
-class SliceInput:
-    """One slice, as `train` reads it.
-
-    Attributes
-    ----------
-    name : of the slice; its members come in the column ``__s_<name>``
-    payload : the sequence or set whose elements it groups; None where it groups rows
-    """
-
-    name: str
-    payload: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of CREATE MODEL … WITH (…).
-
-    Attributes
-    ----------
-    name : as written in SQL
-    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR, VARCHAR[], DOUBLE[], or STRUCT: lists of values by
-        name of an option; lists and structs may be NULL
-    default : value where the option is not given
-    description : one line
-    choices : words allowed in place of (numbers) or as (VARCHAR) the value
-    low, high : smallest and largest number, inclusive; None for no bound
-    """
-
-    name: str
-    type: str
-    default: Any
-    description: str
-    choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-
-    def allowed(self) -> str:
-        """Say in words which values the option takes."""
-        words = ", ".join(f"'{choice}'" for choice in self.choices)
-        if self.type == "VARCHAR":
-            return f"one of {words}"
-        if self.type == "BOOLEAN":
-            return "true or false"
-        if self.type == "VARCHAR[]":
-            return "a list of names, as in ['a', 'b']"
-        if self.type == "DOUBLE[]":
-            return "a list of numbers above 0, as in [1, 0.5]"
-        if self.type == "STRUCT":
-            return "lists of values by option, as in {lr: [0.1, 0.5], hidden: [0, 64]}"
-        kind = "a whole number" if self.type == "INTEGER" else "a number"
-        numbers = f"{kind} from {_shown(self.low)}" + (" up" if self.high is None else f" to {_shown(self.high)}")
-        return f"{numbers}, or {words}" if words else numbers
-
-    def _numbers(self, value: Any) -> bool:
-        if not isinstance(value, (list, tuple)) or any(isinstance(item, (str, bool)) for item in value):
-            return False
-        return all((number := _number(item, whole=False)) is not None and 0 < number < inf for item in value)
-
-    def read(self, value: Any) -> Any:
-        """Return `value` in the option's Python type, or raise SpecError WS307."""
-        if isinstance(value, str) and value.lower() in self.choices:
-            return value.lower()
-        if self.type == "BOOLEAN" and isinstance(value, bool):
-            return value
-        if self.type == "VARCHAR[]" and (value is None or _names(value)):
-            return None if value is None else tuple(value)
-        if self.type == "DOUBLE[]" and (value is None or self._numbers(value)):
-            return None if value is None else tuple(float(item) for item in value)
-        if self.type == "STRUCT" and (value is None or _lists(value)):
-            return _space(value) if value else None
-        if self.type in ("INTEGER", "DOUBLE") and not isinstance(value, (str, bool)):
-            number = _number(value, whole=self.type == "INTEGER")
-            if (
-                number is not None
-                and (self.low is None or number >= self.low)
-                and (self.high is None or number <= self.high)
-            ):
-                return number
-        raise SpecError(
-            "WS307",
-            f"option {self.name} must be {self.allowed()}; got {value!r}",
-            option=self.name,
-            value=value,
-        )
-
-
-def _shown(bound: float | None) -> str:
-    return f"{bound:,.0f}" if float(bound or 0).is_integer() else f"{bound:g}"
-
-
-def _lists(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(
-        isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[1], (list, tuple)) for pair in value
-    )
-
-
-def _space(pairs: Sequence[tuple[str, Sequence[Any]]]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-    """Return values by option, each in the option's type and once, or raise SpecError WS307."""
-    found = []
-    for name, values in pairs:
-        if name not in SEARCHED:
-            hint = did_you_mean(name, SEARCHED) or f"these are {', '.join(SEARCHED)}"
-            raise SpecError("WS307", f'"{name}" is no option that a search can change', hint=hint, option="space")
-        if not values:
-            raise SpecError("WS307", f"the space of {name} has no values", option="space")
-        try:
-            read = tuple(dict.fromkeys(OPTIONS[name].read(value) for value in values))
-        except SpecError as error:
-            raise SpecError("WS307", f"space: {error.message}", option="space") from None
-        found.append((name, read))
-    return tuple(found)
-
-
-def _names(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-
-
-def _number(value: Any, *, whole: bool) -> int | float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    if not whole:
-        return number
-    return int(number) if number.is_integer() else None
+from wsdb.model.option import Option
 
 
 def _option(default: Any, description: str, **facts: Any) -> Any:
@@ -395,6 +177,7 @@ class TrainSpec:
     def __post_init__(self) -> None:
         for option in OPTIONS.values():
             object.__setattr__(self, option.name, option.read(getattr(self, option.name)))
+        object.__setattr__(self, "space", _space(self.space))
         if self.width % 2:
             raise SpecError("WS307", f"option width must be even, got {self.width}", option="width")
         both = sorted(set(self.text or ()) & set(self.categories or ()))
@@ -433,6 +216,25 @@ SEARCHED = (
     "encoder_lr", "warmup", "clip", "slice_mode", "dropout", "weight_decay", "loss",
 )  # fmt: skip
 """Options whose values a search can try: those of the network and its steps, not of which rows are read or held out."""
+
+
+def _space(pairs: Sequence[tuple[str, Sequence[Any]]] | None) -> tuple[tuple[str, tuple[Any, ...]], ...] | None:
+    """Return values by option, each in the option's type and once, or raise SpecError WS307."""
+    if pairs is None:
+        return None
+    found = []
+    for name, values in pairs:
+        if name not in SEARCHED:
+            hint = did_you_mean(name, SEARCHED) or f"these are {', '.join(SEARCHED)}"
+            raise SpecError("WS307", f'"{name}" is no option that a search can change', hint=hint, option="space")
+        if not values:
+            raise SpecError("WS307", f"the space of {name} has no values", option="space")
+        try:
+            read = tuple(dict.fromkeys(OPTIONS[name].read(value) for value in values))
+        except SpecError as error:
+            raise SpecError("WS307", f"space: {error.message}", option="space") from None
+        found.append((name, read))
+    return tuple(found)
 
 
 def train_spec(options: Mapping[str, object]) -> TrainSpec:

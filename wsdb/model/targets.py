@@ -9,8 +9,9 @@ import numpy as np
 
 from wsdb.model.arrays import elements_of
 from wsdb.model.losses import balanced_weights, sharpen_labels
+from wsdb.model.parts import TaskTarget
 from wsdb.model.rows import TaskRows, any_of, count, hold_out, repeat
-from wsdb.model.spec import TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 
 _FEW = 16  # tasks of at most so many labels are computed as if they had as many as the largest of them
 _MIN_HELD_OUT = 20  # fewer held-out labels than this say nothing about when to stop, nor about calibration

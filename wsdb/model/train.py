@@ -29,6 +29,7 @@ from wsdb.model.judge import Judged, judge
 from wsdb.model.loop import Loop
 from wsdb.model.network import Network, build_network
 from wsdb.model.parallel import World, world
+from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.payload_arrays import Embedding
 from wsdb.model.plan import NetworkPlan, plan_network, resolve_encoder, resolve_layers
 from wsdb.model.reader import Rows, Wanted, read_rows
@@ -46,7 +47,7 @@ from wsdb.model.rows import TaskRows, count, one_sided, repeat
 from wsdb.model.search import Report
 from wsdb.model.search_run import SearchRun, score_of
 from wsdb.model.slices import UPWEIGHT
-from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget, TrainSpec
+from wsdb.model.spec import TrainSpec
 from wsdb.model.targets import LabelStack, TrainingLabels, held_out_rows, stack_labels, training_labels
 from wsdb.model.trained import Trained
 from wsdb.model.weights import FORMAT, digest, pack

@@ -12,7 +12,7 @@ import pyarrow.types as pt
 
 from wsdb.core.errors import ModelError
 from wsdb.model.arrays import Ragged
-from wsdb.model.spec import PayloadInput
+from wsdb.model.parts import PayloadInput
 
 PRETRAINED = "pretrained"
 """Array of rows of the table, int32; 0 for none."""

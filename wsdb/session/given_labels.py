@@ -1,4 +1,4 @@
-"""Labels that a user gives, by LABELS FROM or with the rows of a source: found, and checked before training with keys."""
+"""What a user gives to train on, labels by LABELS FROM or with a source's rows: found, and checked with its keys."""
 
 from __future__ import annotations
 

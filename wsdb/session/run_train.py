@@ -30,9 +30,10 @@ from wsdb.session.rooms import Rooms
 from wsdb.session.training_rows import on_elements, row_keys
 
 if TYPE_CHECKING:
+    from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
     from wsdb.model.payload_arrays import Embedding
     from wsdb.model.search import Trial
-    from wsdb.model.spec import PayloadInput, SliceInput, TaskTarget, TrainSpec
+    from wsdb.model.spec import TrainSpec
     from wsdb.model.train import Trained
     from wsdb.session.augment import Policy
 
@@ -187,7 +188,7 @@ def trial_row(trial: Trial) -> tuple[Any, ...]:
 
 def targets_of(step: Train) -> list[TaskTarget]:
     """Return the tasks as training reads them."""
-    from wsdb.model.spec import TaskTarget
+    from wsdb.model.parts import TaskTarget
 
     return [
         TaskTarget(
@@ -205,7 +206,7 @@ def targets_of(step: Train) -> list[TaskTarget]:
 
 def inputs_of(step: Train) -> list[PayloadInput]:
     """Return the payloads as training reads them."""
-    from wsdb.model.spec import PayloadInput
+    from wsdb.model.parts import PayloadInput
 
     types = dict(step.columns)
     return [
@@ -224,7 +225,7 @@ def inputs_of(step: Train) -> list[PayloadInput]:
 
 def slices_of(step: Train) -> list[SliceInput]:
     """Return the slices as training reads them."""
-    from wsdb.model.spec import SliceInput
+    from wsdb.model.parts import SliceInput
 
     places = [elements_of(group, step.payloads) for group in step.slices]
     return [
