@@ -116,9 +116,25 @@ def test_a_pin_that_is_no_option_is_an_error() -> None:
 
 def test_a_budget_in_seconds_ends_the_search_but_not_before_the_first_trial() -> None:
     ticks = iter(range(1000))
-    spec = TrainSpec(search="random", trials=50, budget_s=10)
+    spec = TrainSpec(search="random", trials=50, budget="10 seconds")
     found = search(plain, spec, SPACE, "accuracy", clock=lambda: float(next(ticks)))
     assert 1 < len(found.trials) < 10
+
+
+def test_a_trial_that_the_budget_ends_is_pruned_and_the_first_one_is_not() -> None:
+    now = [0.0]
+
+    def slow(spec: TrainSpec, report: Report) -> Outcome[TrainSpec]:
+        for epoch in range(1, 6):
+            now[0] += 3
+            report(epoch, quality(spec) - 1 / epoch)
+        return plain(spec, report)
+
+    spec = TrainSpec(search="random", trials=50, budget="00:00:20")
+    found = search(slow, spec, SPACE, "accuracy", clock=lambda: now[0])
+    assert [(trial.status, trial.pruned_at) for trial in found.trials] == [("done", None), ("pruned", 2)]
+    short = search(slow, TrainSpec(search="random", budget="1s"), SPACE, "accuracy", clock=lambda: now[0])
+    assert [trial.status for trial in short.trials] == ["done"]
     ticks = iter(range(0, 100_000, 1000))
     found = search(plain, spec, SPACE, "accuracy", clock=lambda: float(next(ticks)))
     assert len(found.trials) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from wsdb.core.errors import SpecError
 from wsdb.model.parts import TaskTarget
-from wsdb.model.spec import OPTIONS, TrainSpec, train_spec
+from wsdb.model.spec import NOT_OPTIONS, OPTIONS, OTHER_NAMES, TrainSpec, train_spec
 
 
 def test_every_option_has_a_description_and_a_default_it_accepts() -> None:
@@ -35,8 +35,34 @@ def test_an_option_unlike_any_other_lists_them_all() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("learning_rate", 'did you mean "lr"?'),
+        ("Timeout", 'did you mean "budget"?'),
+        ("min_label_probability", 'did you mean "min_label_prob"?'),
+        ("deterministic", "there is nothing to choose: equal rows, options and seed give equal weights"),
+        ("freeze", "EMBED WITH name FREEZE of a payload keeps token vectors as they are"),
+    ],
+)
+def test_names_of_other_tools_have_a_hint_of_their_own(name: str, hint: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        train_spec({name: 1})
+    assert caught.value.hint == hint
+
+
+def test_every_other_name_is_that_of_an_option_and_hides_none() -> None:
+    assert set(OTHER_NAMES.values()) <= set(OPTIONS)
+    assert not (set(OTHER_NAMES) | set(NOT_OPTIONS)) & set(OPTIONS)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("budget", "soon"),
+        ("budget", "1 month"),
+        ("budget", "0 seconds"),
+        ("budget", 600),
+        ("min_label_prob", 1.5),
         ("epochs", 0),
         ("epochs", 2.5),
         ("epochs", "many"),

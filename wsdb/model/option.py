@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from wsdb.core.duration import seconds_of
 from wsdb.core.errors import SpecError
 
 
@@ -16,8 +17,8 @@ class Option:
     Attributes
     ----------
     name : as written in SQL
-    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR, VARCHAR[], DOUBLE[], or STRUCT: lists of values by
-        name of an option; lists and structs may be NULL
+    type : SQL type of the value, INTEGER, DOUBLE, BOOLEAN, VARCHAR, VARCHAR[], DOUBLE[], INTERVAL, kept as its text, or
+        STRUCT: lists of values by name of an option; lists and structs may be NULL
     default : value where the option is not given
     description : one line
     choices : words allowed in place of (numbers) or as (VARCHAR) the value
@@ -43,6 +44,8 @@ class Option:
             return "a list of names, as in ['a', 'b']"
         if self.type == "DOUBLE[]":
             return "a list of numbers above 0, as in [1, 0.5]"
+        if self.type == "INTERVAL":
+            return f"a length of time, as in INTERVAL '10 minutes', or {words}"
         if self.type == "STRUCT":
             return "lists of values by option, as in {lr: [0.1, 0.5], hidden: [0, 64]}"
         kind = "a whole number" if self.type == "INTEGER" else "a number"
@@ -58,6 +61,8 @@ class Option:
         """Return `value` in the option's Python type, or raise SpecError WS307."""
         if isinstance(value, str) and value.lower() in self.choices:
             return value.lower()
+        if self.type == "INTERVAL" and isinstance(value, str) and seconds_of(value):
+            return " ".join(value.lower().split())
         if self.type == "BOOLEAN" and isinstance(value, bool):
             return value
         if self.type == "VARCHAR[]" and (value is None or _names(value)):

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from wsdb.core.errors import ModelError
 from wsdb.model.arrays import EncodedBatch
+from wsdb.model.certain import certain
 from wsdb.model.encode import Encoder, Hashing
 from wsdb.model.features import chosen_kinds
 from wsdb.model.members import MemberReader, Members, booleans
@@ -168,6 +169,7 @@ def read_rows(
         labels = [one.finish() for one in reader.labels]
         for task, found in zip(wanted.tasks, labels, strict=True):
             require_labels(task, found)
+        labels, doubts = _certain(wanted.tasks, labels, spec.min_label_prob)
         encoder, notices = Encoder.fit(
             wanted.features,
             spill,
@@ -194,8 +196,18 @@ def read_rows(
         encoder=encoder,
         payloads=payloads,
         store=store,
-        notices=notices + notes,
+        notices=doubts + notices + notes,
     )
+
+
+def _certain(tasks: Sequence[TaskTarget], labels: list[TaskRows], least: float) -> tuple[list[TaskRows], list[str]]:
+    """Return the labels that are probable enough, and notices of those that are not."""
+    if not least:
+        return labels, []
+    pairs = [certain(task, found, least) for task, found in zip(tasks, labels, strict=True)]
+    for task, (found, _) in zip(tasks, pairs, strict=True):
+        require_labels(task, found)
+    return [found for found, _ in pairs], [note for _, note in pairs]
 
 
 def _weights(batch: pa.RecordBatch) -> np.ndarray:

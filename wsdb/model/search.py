@@ -11,11 +11,13 @@ import itertools
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from math import inf
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from wsdb.core.duration import seconds_of
 from wsdb.core.errors import EnvironmentError_, ModelError, SpecError, did_you_mean
 from wsdb.model.spec import OPTIONS, TrainSpec
 
@@ -142,12 +144,12 @@ def search(
     """Try configurations until the trials or the seconds are used up; keep the best, of equals the first.
 
     The first trial is `spec` itself and is never pruned, so that a search does not end below it on dev. With the same
-    rows, spec and library versions the trials and the choice are the same; a budget in seconds is the exception.
+    rows, spec and library versions the trials and the choice are the same; a budget of time is the exception.
 
     Parameters
     ----------
     run : trains one configuration; it tells its score after each epoch, and lets `Pruned` through
-    spec : search, trials, budget_s, pin and seed are read; trials differ from it in options of `space`
+    spec : search, trials, budget, pin and seed are read; trials differ from it in options of `space`
     space : see `space_of`
     metric : name of the score, for the record
     clock : seconds, for the budget
@@ -161,17 +163,18 @@ def search(
     left = free(space, spec)
     study = _study(spec)
     proposals = _Proposals(study, left, spec)
-    began = clock()
+    seconds = seconds_of(spec.budget)
+    deadline = inf if seconds is None else clock() + seconds
     trials: list[Trial] = []
     best: Outcome[T] | None = None
     chosen, failure = 0, None
     while len(trials) < spec.trials:
-        if trials and spec.budget_s != "none" and clock() - began >= float(spec.budget_s):
+        if trials and clock() >= deadline:
             break
         asked = proposals.next()
         if asked is None:
             break
-        started, seen = clock(), _Seen(asked.trial, prune=bool(trials))
+        started, seen = clock(), _Seen(asked.trial, lambda: clock() >= deadline, prune=bool(trials))
         outcome, score, status, pruned_at = None, None, "done", None
         try:
             outcome = run(dataclasses.replace(spec, search="none", **asked.options), seen.report)
@@ -204,16 +207,16 @@ def _notice(trials: list[Trial], chosen: int) -> str:
 
 
 class _Seen:
-    """Passes a trial's scores on to the pruner."""
+    """Passes a trial's scores on to the pruner; a trial ends, too, where the time is over."""
 
-    def __init__(self, trial: Any, *, prune: bool) -> None:
-        self.trial, self.prune = trial, prune
+    def __init__(self, trial: Any, over: Callable[[], bool], *, prune: bool) -> None:
+        self.trial, self.over, self.prune = trial, over, prune
         self.last: float | None = None
 
     def report(self, epoch: int, score: float) -> None:
         self.last = score
         self.trial.report(score, epoch)
-        if self.prune and self.trial.should_prune():
+        if self.prune and (self.over() or self.trial.should_prune()):
             raise Pruned(epoch)
 
 

@@ -64,6 +64,13 @@ class TrainSpec:
     sharpen: float | str = _option(
         "auto", "labels are raised to this power before training", low=0.1, high=100, choices=("auto",)
     )
+    min_label_prob: float = _option(
+        0.0,
+        "labels whose likeliest class is less probable are left out, of rows and elements; of a bitvector each "
+        "label for itself",
+        low=0,
+        high=1,
+    )
     valid_share: float = _option(0.1, "share of labeled rows held out, chosen by key", low=0, high=0.5)
     patience: int | str = _option(
         "auto",
@@ -161,7 +168,7 @@ class TrainSpec:
         "none", "try several configurations and keep the best on dev", choices=("none", "auto", "random", "grid")
     )
     trials: int = _option(20, "most configurations that search tries", low=1, high=10_000)
-    budget_s: float | str = _option("none", "most seconds that search takes", low=0.001, high=1e7, choices=("none",))
+    budget: str = _option("none", "most time that search takes", type="INTERVAL", choices=("none",))
     pin: tuple[str, ...] | None = _option(None, "options that search leaves as they are")
     space: tuple[tuple[str, tuple[Any, ...]], ...] | None = _option(
         None, "values that search tries, by option; else it chooses options and values by what the model reads"
@@ -201,14 +208,31 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
     {
         item.name: Option(
             name=item.name,
-            type=_SQL_TYPES[str(item.type).split(" ")[0]],
             default=item.default,
-            **item.metadata,
+            **{"type": _SQL_TYPES[str(item.type).split(" ")[0]], **item.metadata},
         )
         for item in dataclasses.fields(TrainSpec)
     }
 )
 """Every option by name, in the order of `TrainSpec`."""
+
+OTHER_NAMES = {
+    "learning_rate": "lr", "l2": "weight_decay", "regularization": "weight_decay", "random_state": "seed",
+    "optimizer": "lr", "timeout": "budget", "time_limit": "budget", "n_trials": "trials", "max_trials": "trials",
+    "early_stopping": "early_stop", "gpu": "device", "dtype": "precision", "grad_clip": "clip", "tokenizer": "encoder",
+    "hidden_size": "hidden", "hidden_units": "hidden", "embedding_dim": "width", "validation_split": "valid_share",
+    "temperature": "calibrate", "ngrams": "word_ngrams", "cutoff": "threshold", "confidence": "min_label_prob",
+    "min_confidence": "min_label_prob",
+}  # fmt: skip
+"""Names under which other tools have an option."""
+
+NOT_OPTIONS = {
+    "deterministic": "there is nothing to choose: equal rows, options and seed give equal weights",
+    "workers": "there is nothing to choose: a network is trained on one core, and reads its rows on all of them",
+    "num_workers": "there is nothing to choose: a network is trained on one core, and reads its rows on all of them",
+    "freeze": "EMBED WITH name FREEZE of a payload keeps token vectors as they are",
+}
+"""What is asked for and needs no option, or has a place of its own."""
 
 SEARCHED = (
     "epochs", "batch_size", "lr", "hidden", "pairs", "buckets_bits", "word_ngrams", "char_ngrams", "min_rows",
@@ -237,6 +261,15 @@ def _space(pairs: Sequence[tuple[str, Sequence[Any]]] | None) -> tuple[tuple[str
     return tuple(found)
 
 
+def _hint(name: str) -> str:
+    """Return the hint for a name that is no option."""
+    if name in NOT_OPTIONS:
+        return NOT_OPTIONS[name]
+    if name in OTHER_NAMES:
+        return f'did you mean "{OTHER_NAMES[name]}"?'
+    return did_you_mean(name, OPTIONS) or f"options are {', '.join(OPTIONS)}"
+
+
 def train_spec(options: Mapping[str, object]) -> TrainSpec:
     """Build a TrainSpec from the options a user wrote.
 
@@ -260,7 +293,7 @@ def train_spec(options: Mapping[str, object]) -> TrainSpec:
             raise SpecError(
                 "WS307",
                 f'unknown model option "{name}"',
-                hint=did_you_mean(name, OPTIONS) or f"options are {', '.join(OPTIONS)}",
+                hint=_hint(name.lower()),
                 option=name,
             )
         read[option.name] = option.read(value)

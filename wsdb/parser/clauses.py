@@ -109,8 +109,8 @@ def query(cursor: Cursor, what: str) -> str:
 def options(cursor: Cursor) -> dict[str, Option]:
     """Read ``(name = value, …)``; ``=>`` and ``:=`` are read as ``=``.
 
-    Values are strings, numbers, true, false, NULL, bare words (read as strings), lists of strings or numbers, and such
-    lists by name, ``{name: […], …}``, read as pairs.
+    Values are strings, numbers, true, false, NULL, bare words (read as strings), intervals (read as their text), lists
+    of strings or numbers, and such lists by name, ``{name: […], …}``, read as pairs.
     The span of each value is remembered as ``option <name>``.
     """
     cursor.expect("(")
@@ -143,12 +143,25 @@ def _value(cursor: Cursor) -> Option:
     if token.kind == "NUMBER" or token.word == "-":
         number = cursor.number("a value")
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if cursor.accept("INTERVAL"):
+        return _interval(cursor)
     if cursor.accept("["):
         return _items(cursor)
     if cursor.accept("{"):
         return _lists(cursor)
     cursor.spans.pop("value", None)
     return cursor.name("value").lower()
+
+
+def _interval(cursor: Cursor) -> str:
+    """Read what follows INTERVAL, ``'10 minutes'`` or ``10 minutes``, as text."""
+    kind = cursor.token.kind if cursor.token is not None else ""
+    if kind not in (*STRINGS, "NUMBER"):
+        raise cursor.wrong("a length of time, such as '10 minutes'")
+    text = cursor.string("a length of time") if kind in STRINGS else f"{cursor.number('a length of time'):g}"
+    if any(letter.isalpha() or letter == ":" for letter in text):
+        return text
+    return f"{text} {cursor.name('unit of time').lower()}"
 
 
 def _items(cursor: Cursor) -> Values:

@@ -71,7 +71,7 @@ def _idle(
         (not ruled, ("decode",), "no constraint and no task graph relates its tasks"),
         (
             options["search"] == "none",
-            ("trials", "budget_s", "pin", "space", "metric"),
+            ("trials", "budget", "pin", "space", "metric"),
             "without search nothing is compared",
         ),
         (not options["resume"], ("checkpoint_s",), "only resume = true keeps checkpoints"),

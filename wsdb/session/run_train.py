@@ -104,6 +104,8 @@ def explain_unlabeled(rooms: Rooms, step: Train, error: WsdbError, at: Statement
     if task is None:
         return
     error.at(at.spans.get(f"task {task.name.lower()}", at.spans.get("task")))
+    if error.data.get("option") is not None:  # it has labels, and an option leaves them out
+        return
     rows = f"{rooms.engine.table(f'rows_{task.name}')} SEMI JOIN (FROM {step.spec.source}) AS __s"
     ((there, train),) = rooms.engine.rows(
         "SELECT count(*), count(*) FILTER (split IS NOT DISTINCT FROM 'train') "
