@@ -51,3 +51,11 @@ def test_what_is_no_array_of_vectors_is_refused_and_leaves_the_catalog(
         assert said in str(caught.value)
         assert caught.value.span is not None
         assert db.sql("SELECT count(*) FROM wsdb_objects() WHERE kind = 'embedding'").fetchall() == [(0,)]
+
+
+def test_an_archive_of_arrays_is_none(tmp_path: Path) -> None:
+    np.savez(tmp_path / "words.npz", np.ones((2, 2)))
+    (tmp_path / "words.npz").rename(tmp_path / "words.npy")
+    (tmp_path / "words.txt").write_text("a\nb", "utf-8")
+    with wsdb.connect() as db, pytest.raises(wsdb.WsdbError, match="holds several arrays"):
+        db.execute(f"CREATE EMBEDDING words FROM '{tmp_path / 'words.npy'}'")

@@ -153,6 +153,8 @@ def first_argument(call: Call, piece: Piece, parameters: Any) -> tuple[str | Non
     if not call.arguments:
         return None, call.span
     tokens = call.arguments[0]
+    if not tokens:
+        return None, call.span
     if len(tokens) > 2 and tokens[1].text in (":=", "=>"):
         tokens = tokens[2:]
     if len(tokens) == 1 and tokens[0].kind in ("VAR", "IDENTIFIER"):
@@ -195,7 +197,7 @@ def _tokens(call: Call, name: str) -> tuple[Token, ...] | None:
         else:
             known = places[at] if at < len(places) else ""
         if known == name:
-            return tokens
+            return tokens or None  # DuckDB says that nothing stands between two commas
     return None
 
 
@@ -208,7 +210,7 @@ def _given(tokens: Sequence[Token], piece: Piece, parameters: Any) -> Any:
     if len(tokens) == 1 and tokens[0].kind in STRINGS:
         return tokens[0].text
     digits = "".join(token.text for token in tokens)
-    if tokens[-1].kind == "NUMBER" and digits.lstrip("-").isdigit():
+    if tokens[-1].kind == "NUMBER" and digits.removeprefix("-").isdigit():
         return int(digits)
     if tokens[0].kind == "PLACEHOLDER" and isinstance(parameters, Sequence):
         place = sum(token.kind == "PLACEHOLDER" and token.start < tokens[0].start for token in piece.tokens)
@@ -232,7 +234,7 @@ def rewrite(piece: Piece, found: Sequence[Call]) -> str:
     for number, call in enumerate(found):
         for tokens in call.arguments[1:]:
             at = 2 if len(tokens) > 3 and tokens[1].text in (":=", "=>") else 0
-            if call.name not in RELATION_FUNCTIONS:
+            if call.name not in RELATION_FUNCTIONS or not tokens:
                 continue
             if tokens[at].word == "(" and tokens[-1].word == ")":
                 moves.append((call.span, tokens[at].start, tokens[-1].end, f"__wsdb_query_{number}"))

@@ -53,6 +53,8 @@ def read_embedding(rooms: Rooms, spec: Embedding, span: Span | None) -> None:
         else:
             source = f"{READERS[suffix]}({literal(spec.file)})" if suffix in READERS else _lines(spec.file)
             token, vector = _columns(rooms.engine.columns(source), what, span)
+            if READERS.get(suffix) == "read_csv":  # a token is a text, also where all look like numbers
+                source = f"read_csv({literal(spec.file)}, types = {{{literal(token)}: 'VARCHAR'}})"
             rooms.engine.run(
                 f"CREATE OR REPLACE TABLE {table} AS SELECT CAST({ident(token)} AS VARCHAR) AS token, "
                 f"CAST({vector} AS FLOAT[]) AS vector FROM {source}"
@@ -70,11 +72,14 @@ def read_embedding(rooms: Rooms, spec: Embedding, span: Span | None) -> None:
 
 def _array(file: Path) -> pa.Table:
     """Return tokens and vectors of a .npy file, float (tokens, d), whose tokens are the lines of the .txt beside it."""
+    file = file.expanduser()
     names = file.with_suffix(".txt")
     try:
         vectors = np.load(file, allow_pickle=False)
     except ValueError:  # numpy's own text advises to unpickle
         raise SpecError("WS347", f"{file} holds no array of numbers") from None
+    if not isinstance(vectors, np.ndarray):  # an archive of several, under another name
+        raise SpecError("WS347", f"{file} holds several arrays, as an .npz does; it must be one")
     if vectors.ndim != 2 or not vectors.size or vectors.dtype.kind not in "fiu":
         shape = f"{vectors.dtype} of shape {vectors.shape}"
         raise SpecError("WS347", f"{file} is {shape}; it must be numbers of shape (tokens, length of a vector)")
