@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +54,24 @@ def test_a_label_that_hangs_on_a_word_and_a_column_together_is_learned(rule: str
     assert right(fit(table, pairs="none"), rule) < 0.6
     assert any("read in pairs" in one for one in found.notices)
     assert found.manifest["network"]["pairs"] == RANK
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_control_c_while_pairs_are_trained_keeps_the_network_without_them(epoch: int) -> None:
+    table, _ = rows(800, "place")
+    seen: list[int] = []
+
+    def interrupt(entry: dict[str, Any]) -> None:
+        again = 1 in seen and entry["epoch"] == 1 and max(seen) > 1  # the second network begins
+        seen.append(entry["epoch"])
+        if entry["epoch"] == epoch and (again or seen.count(epoch) > 2):
+            raise KeyboardInterrupt
+
+    spec = train_spec({"buckets_bits": 12, "text": ["t"], "categories": ["place"], "on_interrupt": "keep"})
+    found = train(COLUMNS, [TASK], batches_of(table, 1000), spec, interrupt)
+    assert found.interrupted
+    assert found.weights == fit(table, pairs="none").weights
+    assert any("interrupted" in notice for notice in found.notices)
 
 
 def test_where_words_decide_alone_the_network_is_the_same_without_pairs() -> None:

@@ -121,6 +121,25 @@ def test_a_budget_in_seconds_ends_the_search_but_not_before_the_first_trial() ->
     assert 1 < len(found.trials) < 10
 
 
+def test_control_c_ends_a_search_and_keeps_the_best_so_far_where_asked() -> None:
+    def cut(spec: TrainSpec, report: Report) -> Outcome[TrainSpec]:
+        calls.append(spec)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain(spec, report)
+
+    calls: list[TrainSpec] = []
+    found = search(cut, TrainSpec(search="random", on_interrupt="keep"), SPACE, "accuracy")
+    assert [trial.status for trial in found.trials] == ["done", "done"]
+    assert found.notices[-1] == "the search was interrupted; the best configuration until then is kept"
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        search(cut, TrainSpec(search="random"), SPACE, "accuracy")
+    calls[:] = calls[:2]
+    with pytest.raises(KeyboardInterrupt):  # nothing is there to keep
+        search(cut, TrainSpec(search="random", on_interrupt="keep"), SPACE, "accuracy")
+
+
 def test_a_trial_that_the_budget_ends_is_pruned_and_the_first_one_is_not() -> None:
     now = [0.0]
 

@@ -143,6 +143,8 @@ def search(
 ) -> Searched[T]:
     """Try configurations until the trials or the seconds are used up; keep the best, of equals the first.
 
+    Ctrl-C ends the search, too, and keeps the best so far if the option on_interrupt says so and there is one.
+
     The first trial is `spec` itself and is never pruned, so that a search does not end below it on dev. With the same
     rows, spec and library versions the trials and the choice are the same; a budget of time is the exception.
 
@@ -167,7 +169,7 @@ def search(
     deadline = inf if seconds is None else clock() + seconds
     trials: list[Trial] = []
     best: Outcome[T] | None = None
-    chosen, failure = 0, None
+    chosen, failure, interrupted = 0, None, False
     while len(trials) < spec.trials:
         if trials and clock() >= deadline:
             break
@@ -179,6 +181,11 @@ def search(
         try:
             outcome = run(dataclasses.replace(spec, search="none", **asked.options), seen.report)
             score = outcome.score
+        except KeyboardInterrupt:
+            if best is None or spec.on_interrupt != "keep":
+                raise
+            interrupted = True
+            break
         except Pruned as end:
             status, score, pruned_at = "pruned", seen.last, end.epoch
         except ModelError as error:
@@ -190,12 +197,16 @@ def search(
         if outcome is not None and (best is None or outcome.score > best.score):
             best, chosen = outcome, len(trials)
         if outcome is not None and outcome.interrupted:
+            interrupted = True
             break
     if best is None:
         assert failure is not None
         raise failure
     trials[chosen - 1] = dataclasses.replace(trials[chosen - 1], chosen=True)
-    return Searched(best.result, tuple(trials), (_notice(trials, chosen),))
+    notices = [_notice(trials, chosen)]
+    if interrupted:
+        notices.append("the search was interrupted; the best configuration until then is kept")
+    return Searched(best.result, tuple(trials), tuple(notices))
 
 
 def _notice(trials: list[Trial], chosen: int) -> str:

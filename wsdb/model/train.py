@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +53,10 @@ from wsdb.model.trained import Trained
 from wsdb.model.weights import FORMAT, digest, pack
 
 __all__ = ["Trained", "train"]
+
+T = TypeVar("T")
+Learned = tuple[Trained, list[Judged]]
+INTERRUPTED = "training was interrupted; the best epoch until then is kept"
 
 
 def train(
@@ -135,6 +139,7 @@ class Run:
         self.began = time.perf_counter()
         self.wanted, self.tasks, self.spec, self.progress = wanted, wanted.tasks, spec, progress
         self.checkpoint, self.world, self.watch = checkpoint, processes, watch
+        self.interrupted = False
         self.device = choose_device(spec.device)
         self.hashing = Hashing(spec.buckets_bits, spec.word_ngrams, _char_range(spec.char_ngrams))
 
@@ -146,24 +151,53 @@ class Run:
         """Train on the rows, which any run with the same options of encoding has read."""
         mode = self.slice_mode(rows)
         if self.pairs(rows) == "compare":
-            trained, judged, note = choose_pairs(lambda rank: self.learn(rows, (), rank))
+            trained, judged, note = choose_pairs(self.until_interrupted(lambda rank: self.learn(rows, (), rank)))
             return self.noted(trained, note), judged
         if mode != "compare" or not self.wanted.slices:
             return self.learn(rows, self.wanted.slices if mode == "attention" else ())
         names = [one.name for one in self.wanted.slices]
         trained, judged, note = choose_slices(
-            lambda kept: self.learn(rows, [one for one in self.wanted.slices if one.name in kept]),
+            self.until_interrupted(
+                lambda kept: self.learn(rows, [one for one in self.wanted.slices if one.name in kept])
+            ),
             names,
             partial(gains, self.tasks, rows.members, names),
         )
         return self.noted(trained, note), judged
 
+    def until_interrupted(self, learn: Callable[[T], Learned]) -> Callable[[T], Learned]:
+        """Return `learn`, but where Ctrl-C ends a later training before it has anything to keep, the first one again.
+
+        Ctrl-C in any of them is remembered: the network that is kept need not be the one that was interrupted.
+        """
+        first: list[Learned] = []
+
+        def again(chosen: T) -> Learned:
+            try:
+                found = learn(chosen)
+            except KeyboardInterrupt:
+                if not first or self.spec.on_interrupt != "keep":
+                    raise
+                self.interrupted = True
+                return first[0]
+            self.interrupted |= found[0].interrupted
+            first.append(found)
+            return found
+
+        return again
+
     def noted(self, trained: Trained, note: str | None) -> Trained:
         """Return what was chosen of several trainings, with a notice and the seconds of all of them."""
         notices = trained.notices if note is None else [*trained.notices, note]
+        if self.interrupted and not trained.interrupted:
+            notices = [*notices, INTERRUPTED]
         manifest = trained.manifest | {"notices": notices}
         return dataclasses.replace(
-            trained, notices=notices, manifest=manifest, seconds=time.perf_counter() - self.began
+            trained,
+            notices=notices,
+            manifest=manifest,
+            interrupted=self.interrupted,
+            seconds=time.perf_counter() - self.began,
         )
 
     def pairs(self, rows: Rows) -> str:
@@ -195,7 +229,7 @@ class Run:
             raise diverged(self.tasks[0].name)
         judged = judge(self.tasks, rows, order, held_out, loop.logits, self.spec)
         if loop.interrupted:
-            notices.append("training was interrupted; the best epoch until then is kept")
+            notices.append(INTERRUPTED)
         return self.trained(rows, targets, held_out, loop, plan, chosen, parameters, judged, notices), judged
 
     def targets(self, rows: Rows) -> tuple[list[TrainingLabels], list[np.ndarray], list[str]]:
