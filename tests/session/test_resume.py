@@ -22,6 +22,12 @@ CREATE LF see FOR TASK spam VOTE 'ham' WHEN body LIKE '%see%';
 TRAIN = "CREATE MODEL m FOR TASK spam FROM mails FEATURES (body) WITH (epochs = 5, early_stop = false, resume = true)"
 
 
+SEARCH = (
+    "CREATE MODEL m FOR TASK spam FROM mails FEATURES (body) "
+    "WITH (epochs = 4, search = 'auto', trials = 6, text = ['body'], resume = true)"
+)
+
+
 class Killed(Exception):
     """Stands for a kill."""
 
@@ -67,3 +73,45 @@ def test_a_database_in_memory_has_no_place_for_checkpoints() -> None:
         with pytest.raises(wsdb.WsdbError, match=r'\[WS307\]: option "resume" keeps checkpoints beside the database'):
             db.execute("CREATE MODEL m FOR TASK spam FROM t FEATURES (body) WITH (resume = true)")
         assert db.execute("SELECT count(*) FROM wsdb_objects() WHERE kind = 'model'").fetchall() == [(0,)]
+
+
+def trials(file: Path) -> list[tuple[object, ...]]:
+    with wsdb.connect(file) as db:
+        return db.execute("SELECT trial, options, dev_score, chosen, status, pruned_at FROM trials('m')").fetchall()
+
+
+def test_a_killed_search_goes_on_after_its_last_trial_and_ends_with_the_same_trials(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.duckdb", tmp_path / "cut.duckdb"
+    with wsdb.connect(whole) as db:
+        db.execute(SET_UP)
+    shutil.copy(whole, cut)
+    heard: list[str] = []
+
+    def hear(progress: Progress) -> None:
+        heard.append(str(progress))
+
+    with wsdb.connect(whole) as db:
+        db.on_progress = hear
+        db.execute(SEARCH)
+    in_all = sum("epoch 1, train" in text for text in heard)
+    assert not Path(f"{whole}.training").exists()
+
+    def kill(progress: Progress) -> None:
+        heard.append(str(progress))
+        if sum("epoch 1, train" in text for text in heard) == 4:
+            raise Killed
+
+    heard.clear()
+    with wsdb.connect(cut) as db:
+        db.on_progress = kill
+        with pytest.raises(Killed):
+            db.execute(SEARCH)
+    heard.clear()
+    with wsdb.connect(cut) as db:
+        db.on_progress = hear
+        db.execute(SEARCH)
+    again = sum("epoch 1, train" in text for text in heard)
+    assert again in (in_all - 3, in_all - 2)  # three trials are known, and the best of them may be trained once more
+    assert trials(cut) == trials(whole)
+    assert weights(cut) == weights(whole)
+    assert not Path(f"{cut}.training").exists()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from wsdb.model.checkpoint import Checkpoint, fingerprint
+from wsdb.model.journal import Entry, Journal
 from wsdb.model.judge import Judged
 from wsdb.model.parts import PayloadInput, TaskTarget
 from wsdb.model.reader import Rows
-from wsdb.model.search import ENCODING, Outcome, Report, search, space_of
+from wsdb.model.search import ENCODING, Outcome, Pruned, Report, search, space_of
 from wsdb.model.spec import TrainSpec
 from wsdb.model.trained import Trained
 
@@ -35,6 +38,7 @@ class SearchRun(Generic[R]):
     read : reads and encodes the rows as a run wants them; called once for each way to encode them
     tasks, payloads : of the model
     spec : the configuration as it was written
+    folder : of the journal; None to keep none
     """
 
     def __init__(
@@ -44,26 +48,70 @@ class SearchRun(Generic[R]):
         tasks: Sequence[TaskTarget],
         payloads: Sequence[PayloadInput],
         spec: TrainSpec,
+        folder: Path | None = None,
     ) -> None:
         self.start, self.read, self.tasks, self.payloads, self.spec = start, read, tasks, payloads, spec
+        self.folder, self.journal = folder, Journal()
         self.encoded: dict[tuple[object, ...], Rows] = {}
 
     def train(self) -> Trained:
         """Try configurations; return the best network, with all trials."""
-        kinds = {feature.kind for feature in self.rows(self.start(self.spec, None)).encoder.features}
+        rows = self.rows(self.start(self.spec, None))
+        self.journal = Journal.read(self.kept(rows))
+        kinds = {feature.kind for feature in rows.encoder.features}
         space = space_of(kinds, {payload.shape for payload in self.payloads})
         metrics = sorted({metric_of(task, self.spec.metric) for task in self.tasks})
         found = search(self.trial, self.spec, space, ", ".join(metrics))
-        notices = [*found.result.notices, *found.notices, *self.notices()]
-        manifest = found.result.manifest | {"notices": notices}
-        return dataclasses.replace(found.result, manifest=manifest, notices=notices, trials=found.trials)
+        best = found.result
+        if isinstance(best, TrainSpec):
+            run = self.start(best, None)
+            best, _ = run.train(self.rows(run))
+        notices = [*best.notices, *found.notices, *self.notices()]
+        manifest = best.manifest | {"notices": notices}
+        return dataclasses.replace(best, manifest=manifest, notices=notices, trials=found.trials)
 
-    def trial(self, spec: TrainSpec, report: Report) -> Outcome[Trained]:
-        """Train one configuration."""
-        run = self.start(spec, report)
+    def trial(self, spec: TrainSpec, report: Report) -> Outcome[Trained | TrainSpec]:
+        """Train one configuration; one that the journal has is told as it was, and trained only if it is the best."""
+        entry = self.journal.find(spec)
+        if entry is not None:
+            for epoch, score in entry.reports:
+                report(epoch, score)
+            if entry.score is None:
+                raise Pruned(entry.reports[-1][0])
+            return Outcome(spec, entry.score)
+        seen: list[tuple[int, float]] = []
+
+        def told(epoch: int, score: float) -> None:
+            seen.append((epoch, score))
+            try:
+                report(epoch, score)
+            except Pruned:
+                self.journal.add(spec, Entry(tuple(seen), None))
+                raise
+
+        run = self.start(spec, told)
         trained, judged = run.train(self.rows(run))
-        score = score_of(self.tasks, judged, spec.metric)
-        return Outcome(trained, score, trained.interrupted)
+        found = score_of(self.tasks, judged, spec.metric)
+        if not trained.interrupted:
+            self.journal.add(spec, Entry(tuple(seen), found))
+        return Outcome(trained, found, trained.interrupted)
+
+    def kept(self, rows: Rows) -> Checkpoint | None:
+        """Return where the journal is kept, under the fingerprint of the rows and of the model as it was written."""
+        if self.folder is None:
+            return None
+        facts = {
+            "spec": dataclasses.asdict(self.spec),
+            "features": rows.encoder.to_manifest(),
+            "payloads": rows.payloads.to_manifest(),
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+        }
+        order = rows.keys.argsort(kind="stable")
+        arrays = [rows.keys[order], *rows.members.take(order).arrays(), *rows.encoder.tensors().values()]
+        for known in (*rows.labels, *rows.gold):
+            taken = known.take(order)
+            arrays += [taken.probabilities, taken.labeled]
+        return Checkpoint(self.folder, fingerprint(facts, arrays))
 
     def rows(self, run: R) -> Rows:
         """Return the rows as a run encodes them."""

@@ -91,7 +91,7 @@ def train(
     embeddings : by name, those that payloads use
     checkpoint : folder for the state, after every epoch and every checkpoint_s seconds. A run that finds its own state
         there goes on from it, and gives the bits that it would have given without the interruption. A search
-        keeps no state.
+        keeps how its trials ended.
 
     Raises
     ------
@@ -115,7 +115,8 @@ def train(
                 return run.read(batches, Path(mkdtemp(dir=folder)))
 
             if spec.search != "none":
-                return SearchRun(start, read, tasks, payloads, spec).train()
+                folder_of = checkpoint if processes.size == 1 else None
+                return SearchRun(start, read, tasks, payloads, spec, folder_of).train()
             run = start(spec)
             return run.train(read(run))[0]
     except (MemoryError, RuntimeError) as error:
