@@ -107,6 +107,13 @@ def test_one_row_is_no_evidence() -> None:
     assert found.helps.tolist() == [False, True, False]
 
 
+def test_a_slice_that_gains_no_more_than_what_is_in_none_does_not_help() -> None:
+    all_alike, more = np.tile([0.1, 0.2], 20), np.tile([0.3, 0.4], 20)
+    assert Gains(all_alike, [all_alike, more]).helps.tolist() == [True, True]
+    assert Gains(all_alike, [all_alike, more], all_alike).helps.tolist() == [False, True]
+    assert Gains(all_alike, [all_alike, more], all_alike[:1]).helps.tolist() == [True, True]
+
+
 def test_a_row_counts_once_whatever_its_elements_and_a_slice_of_elements_sees_its_own() -> None:
     tags = TaskTarget("tags", ("no", "yes"), payload="tokens")
     pick = TaskTarget("pick", ("no", "yes"), kind="select", payload="tokens")
@@ -123,6 +130,8 @@ def test_a_row_counts_once_whatever_its_elements_and_a_slice_of_elements_sees_it
     np.testing.assert_allclose(found.whole, [0.1, 0.2, 0.3, 0.4, 0.3, 0.5, 0.3, 0.1, 0.2, 0.3, 0.4])
     np.testing.assert_allclose(found.inside[0], [0.6, 0.5, 0.1, 0.3])  # tags of two rows, picks from two rows
     np.testing.assert_allclose(found.inside[1], [0.1, 0.3, 0.3, 0.5, 0.1, 0.3])
+    np.testing.assert_allclose(found.outside, [0.2, 0.4, 0.3, 0.2, 0.4])  # rows, tags of the last, picks
+    assert gains([TASK], members, ("first",), plain[:1], sliced[:1]).outside is None
 
 
 # ── networks ──────────────────────────────────────────────────────────────────────────────────────

@@ -272,7 +272,7 @@ def test_the_same_rows_and_seed_give_the_same_bits() -> None:
 def test_held_out_elements_decide_whether_a_slice_has_an_expert() -> None:
     kept = fit("rows", "multiclass", "auto")[0]
     assert [one["name"] for one in kept.manifest["network"]["slices"]] == ["s"]
-    plain, auto = (fit("drawn", "multiclass", mode, n=500)[0] for mode in ("none", "auto"))
+    plain, auto = (fit("drawn", "multiclass", mode, n=1000)[0] for mode in ("none", "auto"))
     assert auto.weights == plain.weights
     assert "no experts for slices s" in auto.notices[-1]
 

@@ -2,10 +2,11 @@
 
 The network is trained without slices, and with all. On the rows that a task held out, or on gold rows of dev where the
 task has 100, the squared errors of its probabilities (Brier scores) are compared: of a task on elements the mean over
-those of a row that the slice has. A slice helps if its rows gain more than their standard error; where some slices do
-not, the network is trained once more with those that do. It stays if all its slices help and these rows gain in the
-mean, else the network without slices does, bit by bit. Weak labels serve as well as gold here: what experts memorize of
-single rows is not in the held-out ones.
+those of a row that the slice has. A slice helps if its rows gain more than their standard error, and where a task is on
+elements also more than what is in no slice: experts of a slice drawn at random fit all elements a little better. Where
+some slices do not, the network is trained once more with those that do. It stays if all its slices help and these rows
+gain in the mean, else the network without slices does, bit by bit. Weak labels serve as well as gold here: what experts
+memorize of single rows is not in the held-out ones.
 """
 
 from __future__ import annotations
@@ -40,17 +41,36 @@ class Gains:
     ----------
     whole : float64 (m,), one for each of these rows and task
     inside : of each slice the same for its rows, over what it has of them
+    outside : float64 (r,), the same over what no slice has; None for a model of tasks on rows
     """
 
     whole: np.ndarray
     inside: Sequence[np.ndarray]
+    outside: np.ndarray | None = None
 
     @property
     def helps(self) -> np.ndarray:
-        """Whether the rows of each slice gain more than a standard error, bool (s,); fewer than two show nothing."""
-        return np.array(
-            [len(own) > 1 and own.mean() > own.std(ddof=1) / len(own) ** 0.5 for own in self.inside], dtype=bool
-        )
+        """Whether each slice gains more than a standard error, and than the rest does, bool (s,).
+
+        Fewer than two rows show nothing.
+        """
+        return np.array([_gains(own) and _differs(own, self.outside) for own in self.inside], dtype=bool)
+
+
+def _gains(own: np.ndarray) -> bool:
+    return len(own) > 1 and bool(own.mean() > _squared_error(own) ** 0.5)
+
+
+def _differs(own: np.ndarray, rest: np.ndarray | None) -> bool:
+    """Whether a slice gains more than the rest by a standard error of the difference; a rest of one row has no say."""
+    if rest is None or len(rest) < 2:
+        return True
+    return bool(own.mean() - rest.mean() > (_squared_error(own) + _squared_error(rest)) ** 0.5)
+
+
+def _squared_error(values: np.ndarray) -> float:
+    """Return the squared standard error of a mean."""
+    return float(values.var(ddof=1) / len(values))
 
 
 def choose_slices(
@@ -107,6 +127,7 @@ def gains(
     """
     whole: list[np.ndarray] = []
     inside: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    outside: list[np.ndarray] = []
     for task, before, after in zip(tasks, plain, sliced, strict=True):
         own = before.losses
         gained = task.weight * (own.values - after.losses.values)
@@ -114,8 +135,13 @@ def gains(
         selected = members.take(before.rows).items(task, own.indptr)
         for at, name in enumerate(members.names(task)):
             inside[name].append(row_means(gained, own.known & selected[:, at], own.indptr))
-    empty = np.empty(0)
-    return Gains(np.concatenate(whole), [np.concatenate([empty, *inside[name]]) for name in names])
+        outside.append(row_means(gained, own.known & ~selected.any(axis=1), own.indptr))
+    elements = any(task.payload is not None for task in tasks)
+    return Gains(
+        np.concatenate(whole),
+        [np.concatenate([np.empty(0), *inside[name]]) for name in names],
+        np.concatenate(outside) if elements else None,
+    )
 
 
 def row_means(values: np.ndarray, chosen: np.ndarray, indptr: np.ndarray | None) -> np.ndarray:
