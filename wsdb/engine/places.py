@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from wsdb.core.sqltext import ident, idents
+from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
 
 CELLS = 1 << 27
@@ -155,7 +155,7 @@ def key_of(task: Task, types: Mapping[str, str]) -> str:
     """
     if len(task.keys) == 1 and types[task.keys[0].lower()] in INTEGERS:
         return f"{ident(task.keys[0])}::BIGINT"
-    return f"hash({idents(task.keys)})"
+    return f"hash({', '.join(f'CAST({ident(key)} AS {types[key.lower()]})' for key in task.keys)})"
 
 
 def ordered(keys: np.ndarray) -> np.ndarray:

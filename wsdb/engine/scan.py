@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from wsdb.engine import compile as sql
 from wsdb.engine.batches import Batches, batch_rows, worked
 from wsdb.engine.isolate import abstained
 from wsdb.engine.match import Kernel, matcher_of
+from wsdb.engine.relation import describe
 from wsdb.engine.udf import PythonLF, load
 from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Column, Fuse, Isolate, Match, Scan, Step
@@ -27,6 +29,12 @@ Groups = Mapping[bool, Sequence[Sequence[Column]]]
 """What Isolate found to work together, for the scan of all rows (False) and of the rows that differ (True)."""
 ARROW_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 """What DuckDB's Arrow reader raises where a query fails on the way."""
+PLAIN = re.compile(
+    r"U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN|VARCHAR|BLOB|DATE|TIME|TIMESTAMP(_S|_MS|_NS)?"
+)
+"""Types that Arrow has as DuckDB has them."""
+AS_TEXT = re.compile(r"U?HUGEINT|UUID|BIT|INTERVAL|TIME WITH TIME ZONE|ENUM\(.*")
+"""Types that Arrow has no values for, or not all of them."""
 
 
 class FusedScanError(Exception):
@@ -201,7 +209,10 @@ class VoteScan:
         columns = self.step.columns
         matcher = matcher_of([self.kernels[column.lf.name] for column in columns])
         taken = [f"{ident(name)} AS __m{at}" for at, name in enumerate(matcher.columns)]
-        query = self.select(inside, [*self.extra, *taken])
+        types = describe(self.con, f"SELECT {idents(self.task.keys)} FROM {self.task.relation}", None, "the key")
+        other = {key: kind for key, kind in types if not PLAIN.fullmatch(kind)}
+        texts = {key: "VARCHAR" for key, kind in other.items() if AS_TEXT.fullmatch(kind)}
+        query = _cast(self.select(inside, [*self.extra, *taken]), texts)
         batches, name = Batches(), f"__wsdb_votes_{id(self):x}"
         self._registered.append(name)
         self._batches.append(batches)
@@ -227,7 +238,7 @@ class VoteScan:
         self.check()
         self.con.register(name, batches.table(schema))
         self.profiles[id(self.step)] = Profile(batches.rows, time.perf_counter() - start, batches.bytes)
-        return name
+        return _cast(name, other)
 
     # -------------------------------------------------------------------------------------------------- python
 
@@ -265,6 +276,12 @@ class VoteScan:
                 self.con.remove_function(name)
             except duckdb.Error:
                 break
+
+
+def _cast(relation: str, types: Mapping[str, str]) -> str:
+    """Return a relation with some columns as other types."""
+    casts = ", ".join(f"CAST({ident(name)} AS {kind}) AS {ident(name)}" for name, kind in types.items())
+    return f"(SELECT * REPLACE ({casts}) FROM {relation})" if casts else relation
 
 
 def _in(groups: Sequence[Sequence[Column]], column: Column) -> bool:
