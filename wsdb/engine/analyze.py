@@ -14,6 +14,12 @@ from wsdb.core.sqltext import ident
 
 CLOCKS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Words without parentheses that answer the time; DuckDB's tree shows them as columns."""
+UNMARKED = frozenset({"current_localtime", "current_localtimestamp", "current_setting", "getvariable"})
+"""Functions that answer the time or something of the session, and that some DuckDB calls consistent."""
+ZONED = frozenset(
+    {"to_timestamp", "make_timestamptz", "timezone", "strptime", "try_strptime", "uuid_extract_timestamp"}
+)
+"""Functions that make a time of a time zone, by which days and hours are then those of the session's."""
 PURE = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"})
 """Table functions that answer their arguments alone."""
 SPREADING = frozenset({"unnest", "unlist"})
@@ -22,9 +28,19 @@ KNOWN = 20_000
 """What about this many queries read is kept in memory."""
 
 
+SETTINGS = {
+    "default_collation": "",
+    "default_null_order": "NULLS_LAST",
+    "default_order": "ASCENDING",
+    "integer_division": "False",
+    "ieee_floating_point_ops": "True",
+}
+"""Settings of a session by which an expression answers otherwise, with what DuckDB has them at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """What is known of a database's functions, read once because DuckDB takes its time to list them.
+    """What is known of a database's functions, read once because DuckDB takes its time to list them; and its settings.
 
     Attributes
     ----------
@@ -33,6 +49,8 @@ class Functions:
     code : by lower-cased name, the fingerprints of Python functions that the session has registered
     aggregates : lower-cased names of aggregate functions
     own : lower-cased names of the functions that are not DuckDB's own, wsdb's and those of Python among them
+    settings : those of `SETTINGS` that are not as DuckDB has them, as texts
+    zone : the session's TimeZone
     """
 
     volatile: frozenset[str]
@@ -40,6 +58,17 @@ class Functions:
     aggregates: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
     code: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    zone: str = ""
+
+    def session(self, *, zoned: bool) -> list[str]:
+        """Return what an answer depends on of the session besides its input.
+
+        Parameters
+        ----------
+        zoned : whether times of a time zone are seen
+        """
+        return [*self.settings, *([f"TimeZone={self.zone}"] if zoned else [])]
 
 
 def functions(con: duckdb.DuckDBPyConnection, code: Mapping[str, str] = MappingProxyType({})) -> Functions:
@@ -62,9 +91,14 @@ def functions(con: duckdb.DuckDBPyConnection, code: Mapping[str, str] = MappingP
     for name, _, definition, _, _ in rows:
         if definition is not None:
             macros[name] = (*macros.get(name, ()), definition)
-    volatile = frozenset(name for name, changing, _, _, _ in rows if changing)
+    volatile = UNMARKED | {name for name, changing, _, _, _ in rows if changing}
     aggregates = frozenset(name for name, _, _, aggregate, _ in rows if aggregate)
-    return Functions(volatile, macros, aggregates, frozenset(name for name, *_, own in rows if own), code)
+    owned = frozenset(name for name, *_, own in rows if own)
+    asked = ", ".join(f"current_setting('{name}')::VARCHAR" for name in (*SETTINGS, "TimeZone"))
+    *values, zone = con.execute(f"SELECT {asked}").fetchall()[0]
+    pairs = zip(SETTINGS.items(), values, strict=True)
+    settings = tuple(f"{name}={value}" for (name, usual), value in pairs if value.lower() != usual.lower())
+    return Functions(volatile, macros, aggregates, owned, code, settings, zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +119,7 @@ class Reads:
     macros : the user's macros and Python functions that it calls, by what they are made of
     constants : its string constants and numbers, as text
     models : what it predicts with: the names that calls of ``predict`` start with; the relations are in `relations`
+    zoned : whether it makes times of a time zone, so that its answer depends on the session's TimeZone
     """
 
     names: frozenset[str] = frozenset()
@@ -99,6 +134,7 @@ class Reads:
     macros: tuple[str, ...] = ()
     constants: frozenset[str] = frozenset()
     models: tuple[str, ...] = ()
+    zoned: bool = False
 
     def of(self, columns: list[str], relation: str) -> tuple[str, ...]:
         """Return which of a relation's columns are read; its bare name stands for all of them."""
@@ -180,6 +216,7 @@ def reads(con: duckdb.DuckDBPyConnection, query: str, known: Functions) -> Reads
                     (*found.macros, definition),
                     found.constants | inner.constants,
                     (*found.models, *inner.models),
+                    found.zoned or inner.zoned,
                 )
     code = tuple(known.code[name] for name in sorted(found.functions & known.code.keys()))
     unknown = found.tables - PURE - known.macros.keys()
@@ -221,6 +258,7 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
     tables: set[str] = set()
     constants: set[str] = set()
     models: list[str] = []
+    zoned = False
     for node in nodes(parsed):
         kind = node.get("type")
         if kind == "COLUMN_REF":
@@ -241,8 +279,10 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
                 relations[predicted[1]] = None
         elif node.get("class") == "CONSTANT":
             constants.add(_constant(node))
+        elif kind == "OPERATOR_CAST":
+            zoned = zoned or is_zoned(str(node.get("type_expr") or node.get("cast_type")))
         elif kind == "FUNCTION":
-            functions.add(node["function_name"].lower())
+            functions.add(_function(node))
         if isinstance(node.get("cte_map"), dict):
             ctes.update(entry["key"].lower() for entry in node["cte_map"]["map"])
     own = tuple(relation for relation in relations if relation.strip('"').lower() not in ctes)
@@ -258,7 +298,20 @@ def _read(parsed: dict[str, Any] | None) -> Reads:
         frozenset(tables),
         constants=frozenset(constants - {""}),
         models=tuple(models),
+        zoned=zoned or not functions.isdisjoint(ZONED),
     )
+
+
+def is_zoned(kind: str) -> bool:
+    """Return whether the name of a type, or a tree that has it, is of times of a time zone."""
+    return any(word in kind.upper() for word in ("TIME ZONE", "TIMESTAMPTZ", "TIMETZ"))
+
+
+def _function(node: dict[str, Any]) -> str:
+    """Return the lower-cased name of the function that is called; ``age`` of one time is that time before today."""
+    name: str = node["function_name"].lower()
+    given = node.get("children") or node.get("arguments") or []
+    return "today" if name == "age" and len(given) == 1 else name
 
 
 def _predicted(node: dict[str, Any]) -> tuple[str, str] | None:

@@ -13,8 +13,9 @@ from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, Vo
 from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
-from wsdb.engine.analyze import Reads, functions, reads
+from wsdb.engine.analyze import Reads, functions, is_zoned, reads
 from wsdb.engine.primitives import RowPrimitive, row_primitive
+from wsdb.engine.rows import beside
 from wsdb.engine.udf import source_of
 
 
@@ -46,6 +47,7 @@ class Inputs:
         self._primitives = primitives
         self._served = served
         self._relations: dict[str, str] = {}
+        self._zoned: set[str] = set()
         self._row_primitives: dict[Primitive, RowPrimitive | None] = {}
         self.functions = functions(con, code)
 
@@ -86,13 +88,15 @@ class Inputs:
         known = reads(self._con, primitive.sql, self.functions)
         if known.opaque or known.volatile(self.functions, []):
             return digest("always", uuid4().hex)
-        return digest(primitive.sql, *map(self.hash_relation, known.relations), *known.macros)
+        hashes = [*map(self.hash_relation, known.relations), *known.macros]
+        zoned = known.zoned or not self._zoned.isdisjoint(known.relations)
+        return digest(primitive.sql, *hashes, *self.functions.session(zoned=zoned))
 
     def parts(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> list[str] | None:
         """Return the hashes of what a labeling function reads besides its row; None where that cannot be hashed."""
         match lf.body:
             case Python() as body:
-                return [source_of(body)]
+                return [source_of(body), *self.functions.session(zoned=known.zoned)]
             case Votes() as body:
                 return [self.hash_relation(body.relation)]
             case _:
@@ -107,7 +111,9 @@ class Inputs:
                 others = [name for name in known.relations if isinstance(lf.body, Select) or _bare(name) != own]
                 others = [name for name in others if _bare(name) not in made]
                 models = [f"{name}: {self._served.get(name.lower(), 'none')}" for name in known.models]
-                return [*map(self.hash_relation, [*others, *whole]), *known.macros, *models]
+                hashes = [*map(self.hash_relation, [*others, *whole]), *known.macros, *models]
+                zoned = known.zoned or not self._zoned.isdisjoint(others)
+                return [*hashes, *self.functions.session(zoned=zoned)]
 
     def _reads_others(self, lf: LabelingFunction, known: Reads, own: str) -> bool:
         """Return whether a row body reads other rows of the task's relation: in a subquery, or by a window."""
@@ -120,10 +126,14 @@ class Inputs:
     def hash_relation(self, relation: str) -> str:
         """Return the hash of a whole relation, whatever the order of its rows."""
         if relation not in self._relations:
+            columns = self._con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+            if any(is_zoned(kind) for _, kind, *_ in columns):
+                self._zoned.add(relation)
+            hashed = ", ".join(["__rel", *(beside(ident(name)) for name, *_ in columns)])
             row = self._con.execute(
-                f"SELECT count(*), bit_xor(hash(__rel)), sum(hash(__rel)::HUGEINT) FROM {relation} AS __rel"
+                f"SELECT count(*), bit_xor(hash({hashed})), sum(hash({hashed})::HUGEINT) FROM {relation} AS __rel"
             ).fetchall()[0]
-            self._relations[relation] = digest(relation, *row)
+            self._relations[relation] = digest(relation, *(name for name, *_ in columns), *row)
         return self._relations[relation]
 
     def sources(self, lf: LabelingFunction) -> tuple[str | None, ...]:

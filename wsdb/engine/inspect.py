@@ -17,7 +17,7 @@ from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.rowsql import gold_is_own, gold_select
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
-from wsdb.engine.analyze import Reads, prepare, reads
+from wsdb.engine.analyze import Reads, is_zoned, prepare, reads
 from wsdb.engine.compile import key_columns, vote_code
 from wsdb.engine.elements import of_elements
 from wsdb.engine.inline import inlined
@@ -155,8 +155,9 @@ class Inspector:
         sources = self._inputs.sources(lf)
         if is_row(lf) and known.spreads:
             raise spreading(task, lf)
-        parts = self._inputs.parts(lf, task, known, columns)
         own = self._own(lf, task, known, columns)
+        zoned = any(is_zoned(types[name]) for name in own)
+        parts = self._inputs.parts(lf, task, replace(known, zoned=known.zoned or zoned), columns)
         how = (task.multilabel_absent,) if task.kind == "bitvector" else ()
         about = (votes_hash(lf), *task.keys, *task.labels, *how)
         hashed = None if parts is None else digest(*about, *own, *parts, *sources)

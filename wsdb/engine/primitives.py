@@ -12,10 +12,10 @@ import duckdb
 from wsdb.catalog.fingerprint import digest
 from wsdb.core.payload import Primitive
 from wsdb.core.sqltext import ident, idents, literal
-from wsdb.engine.analyze import Functions, reads
+from wsdb.engine.analyze import Functions, is_zoned, reads
 from wsdb.engine.inline import row_select
 from wsdb.engine.relation import relation_columns
-from wsdb.engine.rows import among
+from wsdb.engine.rows import among, beside
 
 MADE_FROM = "__made_from"
 MANY = 0.5
@@ -43,7 +43,8 @@ class RowPrimitive:
     @property
     def row(self) -> str:
         """The SQL of the hash of what a row is made from."""
-        return f"hash({idents((*self.primitive.keys, *self.reads))}, {literal(self.definition)})"
+        read = [part for name in self.reads for part in (ident(name), beside(ident(name)))]
+        return f"hash({', '.join([idents(self.primitive.keys), *read, literal(self.definition)])})"
 
     @property
     def inputs(self) -> str:
@@ -65,7 +66,8 @@ class RowPrimitive:
 
 def row_primitive(con: duckdb.DuckDBPyConnection, primitive: Primitive, known: Functions) -> RowPrimitive | None:
     """Return a primitive as one that is made row by row, None where it is not."""
-    columns = [name for name, _ in relation_columns(con, primitive.relation, None, f'primitive "{primitive.name}"')]
+    types = dict(relation_columns(con, primitive.relation, None, f'primitive "{primitive.name}"'))
+    columns = list(types)
     found = row_select(con, primitive.sql, primitive.relation, columns, known.aggregates)
     own = reads(con, primitive.sql, known)
     if found is None or own.opaque or own.spreads or own.models or own.volatile(known, columns):
@@ -78,7 +80,9 @@ def row_primitive(con: duckdb.DuckDBPyConnection, primitive: Primitive, known: F
     names = [name for name, *_ in con.execute(f"DESCRIBE {primitive.sql}").fetchall()]
     select = ", ".join(f"{item} AS {ident(name)}" for item, name in zip(found.items, names, strict=True))
     where = f"({found.where})" if found.where is not None else ""
-    return RowPrimitive(primitive, digest(primitive.sql, *own.macros), read, select, where)
+    zoned = own.zoned or any(is_zoned(types[name]) for name in own.of(columns, primitive.relation))
+    definition = digest(primitive.sql, *own.macros, *known.session(zoned=zoned))
+    return RowPrimitive(primitive, definition, read, select, where)
 
 
 def materialise(
