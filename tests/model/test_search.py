@@ -149,9 +149,13 @@ def test_a_trial_that_the_budget_ends_is_pruned_and_the_first_one_is_not() -> No
             report(epoch, quality(spec) - 1 / epoch)
         return plain(spec, report)
 
-    spec = TrainSpec(search="random", trials=50, budget="00:00:20")
+    spec = TrainSpec(search="random", trials=50, epochs=5, budget="00:00:20")
     found = search(slow, spec, SPACE, "accuracy", clock=lambda: now[0])
     assert [(trial.status, trial.pruned_at) for trial in found.trials] == [("done", None), ("pruned", 2)]
+    now[0] = 0  # over in the last epoch of the second trial, which is as good as done
+    spec = TrainSpec(search="random", trials=50, epochs=5, budget="29 seconds")
+    found = search(slow, spec, SPACE, "accuracy", clock=lambda: now[0])
+    assert [trial.status for trial in found.trials] == ["done", "done"]
     short = search(slow, TrainSpec(search="random", budget="1s"), SPACE, "accuracy", clock=lambda: now[0])
     assert [trial.status for trial in short.trials] == ["done"]
     ticks = iter(range(0, 100_000, 1000))

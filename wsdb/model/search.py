@@ -176,7 +176,9 @@ def search(
         asked = proposals.next()
         if asked is None:
             break
-        started, seen = clock(), _Seen(asked.trial, lambda: clock() >= deadline, prune=bool(trials))
+        last = asked.options.get("epochs", spec.epochs)
+        seen = _Seen(asked.trial, lambda: clock() >= deadline, last, prune=bool(trials))
+        started = clock()
         outcome, score, status, pruned_at = None, None, "done", None
         try:
             outcome = run(dataclasses.replace(spec, search="none", **asked.options), seen.report)
@@ -218,16 +220,16 @@ def _notice(trials: list[Trial], chosen: int) -> str:
 
 
 class _Seen:
-    """Passes a trial's scores on to the pruner; a trial ends, too, where the time is over."""
+    """Passes a trial's scores on to the pruner; a trial ends, too, where the time is over before its last epoch."""
 
-    def __init__(self, trial: Any, over: Callable[[], bool], *, prune: bool) -> None:
-        self.trial, self.over, self.prune = trial, over, prune
+    def __init__(self, trial: Any, over: Callable[[], bool], last: int, *, prune: bool) -> None:
+        self.trial, self.over, self.epochs, self.prune = trial, over, last, prune
         self.last: float | None = None
 
     def report(self, epoch: int, score: float) -> None:
         self.last = score
         self.trial.report(score, epoch)
-        if self.prune and (self.over() or self.trial.should_prune()):
+        if self.prune and ((epoch < self.epochs and self.over()) or self.trial.should_prune()):
             raise Pruned(epoch)
 
 
