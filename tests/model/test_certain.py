@@ -9,6 +9,8 @@ from wsdb.core.errors import ModelError
 from wsdb.model.certain import certain
 from wsdb.model.parts import TaskTarget
 from wsdb.model.rows import TaskRows, share_of_row
+from wsdb.model.spec import TrainSpec
+from wsdb.model.targets import training_labels
 
 
 def test_a_row_counts_by_its_likeliest_class() -> None:
@@ -57,3 +59,14 @@ def test_nothing_left_is_an_error() -> None:
     with pytest.raises(ModelError, match=r"none of its 1 labels has a probability of 0\.9") as caught:
         certain(TaskTarget("t", ("a", "b")), rows, 0.9)
     assert (caught.value.code, caught.value.hint) == ("WS505", "lower min_label_prob")
+
+
+def test_what_is_left_out_is_a_row_without_a_label_which_may_be_taught_the_prior() -> None:
+    task = TaskTarget("t", ("a", "b"), balance=(0.25, 0.75))
+    given = TaskRows(np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones(2, bool))
+    found, _ = certain(task, given, 0.8)
+    dropped = training_labels(task, found, TrainSpec(), 1.0)
+    assert dropped.weights.tolist() == [1, 0]
+    taught = training_labels(task, found, TrainSpec(uncovered="prior"), 1.0)
+    assert taught.weights.tolist() == [1, 1]
+    np.testing.assert_allclose(taught.labels, [[0.9, 0.1], [0.25, 0.75]])

@@ -9,7 +9,7 @@ from wsdb.core.errors import DataError, SpecError, did_you_mean
 from wsdb.core.source import LABEL
 from wsdb.core.span import Span
 from wsdb.core.specs import ModelSpec
-from wsdb.core.sqltext import bare, ident, idents, literal
+from wsdb.core.sqltext import ident, idents, literal
 from wsdb.core.task import Task
 from wsdb.parser.statements import Statement
 from wsdb.planner.steps import GivenLabels, Train
@@ -98,9 +98,9 @@ def check_keys(rooms: Rooms, step: Train, at: Statement) -> None:
     by_hand = [task for task in step.tasks if step.given_to(task) is not None]
     wanted = [(step.spec.source, keys, at.at("relation"))]
     wanted += [(task.relation, task.keys, at.at_name("task", task.name)) for task in by_hand]
-    known = {(bare(task.relation), task.keys) for task in step.tasks if task not in by_hand}
+    known = {(task.relation, task.keys) for task in step.tasks if task not in by_hand}
     for relation, names, span in wanted:
-        if (bare(relation), names) in known:
+        if (relation, names) in known:
             continue
         there = " OR ".join(f"{ident(key)} IS NOT NULL" for key in names)  # rows without a key have no label
         twice = repeated_keys(rooms, f"(FROM {relation} WHERE {there})", names)
@@ -111,7 +111,7 @@ def check_keys(rooms: Rooms, step: Train, at: Statement) -> None:
                 span=span,
                 hint="a model is trained on one row for each key: leave the others out with a view",
             )
-        known.add((bare(relation), names))
+        known.add((relation, names))
 
 
 def check_given(rooms: Rooms, step: Train, at: Statement) -> None:
