@@ -13,7 +13,7 @@ from wsdb.core.span import Span
 from wsdb.core.sqltext import ident, idents, shown_row
 from wsdb.core.task import Task
 from wsdb.engine.compile import CONFIDENCE
-from wsdb.engine.relation import Columns
+from wsdb.engine.relation import Columns, rows_of
 
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT")
 
@@ -121,7 +121,7 @@ def check_fit(con: duckdb.DuckDBPyConnection, lf: LabelingFunction, task: Task, 
     if not misfits:
         return
     own = task.keys[:-1]
-    rows = con.execute(f"{misfits} ORDER BY ALL LIMIT 3").fetchall()
+    rows = rows_of(con, f"{misfits} ORDER BY ALL LIMIT 3")
     if not rows:
         return
     (count,) = con.execute(f"SELECT count(*) FROM ({misfits})").fetchall()[0]

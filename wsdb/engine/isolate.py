@@ -12,6 +12,7 @@ from wsdb.core.sqltext import ident, idents, shown_row
 from wsdb.core.task import Task
 from wsdb.engine import compile as sql
 from wsdb.engine.located import said
+from wsdb.engine.relation import rows_of
 from wsdb.engine.udf import raised
 from wsdb.planner.steps import Column
 
@@ -58,7 +59,7 @@ def _failing(con: duckdb.DuckDBPyConnection, task: Task, lf: LabelingFunction, j
     keys, source = idents(task.keys), f"{task.relation}{joins}"
     try:
         (count,) = con.execute(f"SELECT count(*) FROM {source} WHERE {fails(body)}").fetchall()[0]
-        row = con.execute(f"SELECT {keys} FROM {source} WHERE {fails(body)} ORDER BY {keys} LIMIT 1").fetchall()[0]
+        row = rows_of(con, f"SELECT {keys} FROM {source} WHERE {fails(body)} ORDER BY {keys} LIMIT 1")[0]
     except duckdb.Error:  # TRY takes no subqueries
         count, row = None, _first_failing(con, task, body, joins)
     text = _message(con, task, body, row, joins)
@@ -74,14 +75,16 @@ def abstained(
     ----------
     where : SQL of the rows that were read, with the word WHERE; empty for all of them
     """
-    key = f"struct_pack({', '.join(f'{ident(name)} := {ident(name)}' for name in task.keys)})"
+    keys = idents(task.keys)
     source = f"(SELECT * FROM {task.relation} {where}) AS {_alias(task)}{joins}"
     notices = []
     for lf in lfs:  # one by one: in one SELECT, DuckDB takes out of TRY what several of them have in common
         body = lf.body.predicate if isinstance(lf.body, VoteWhen) else getattr(lf.body, "sql", "")
-        count, first = con.execute(f"SELECT count(*), min({key}) FROM {source} WHERE {fails(body)}").fetchall()[0]
+        failing = f"FROM {source} WHERE {fails(body)}"
+        (count,) = con.execute(f"SELECT count(*) {failing}").fetchall()[0]
         if count:
-            shown, rows = shown_row(task.keys, tuple(first.values())), "1 row" if count == 1 else f"{count:,} rows"
+            (first,) = rows_of(con, f"SELECT {keys} {failing} ORDER BY {keys} LIMIT 1")
+            shown, rows = shown_row(task.keys, first), "1 row" if count == 1 else f"{count:,} rows"
             notices.append(f'labeling function "{lf.name}" failed on {rows}; first at {shown}; those rows abstain')
     return notices
 
@@ -120,10 +123,7 @@ def _first_failing(con: duckdb.DuckDBPyConnection, task: Task, body: str, joins:
             low = middle
         except duckdb.Error:
             high = middle
-    found: tuple[object, ...] = con.execute(
-        f"SELECT {keys} FROM {task.relation} ORDER BY {keys} LIMIT 1 OFFSET {max(high - 1, 0)}"
-    ).fetchall()[0]
-    return found
+    return rows_of(con, f"SELECT {keys} FROM {task.relation} ORDER BY {keys} LIMIT 1 OFFSET {max(high - 1, 0)}")[0]
 
 
 def _alias(task: Task) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import duckdb
 
@@ -61,6 +62,14 @@ def has_columns(
     return tuple(known[name.lower()] for name in names)
 
 
+def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query, times of a time zone as text: duckdb makes values of them by pytz, if installed."""
+    columns = con.execute(f"DESCRIBE {query}").fetchall()
+    zoned = [ident(name) for name, kind, *_ in columns if "TIMESTAMP WITH TIME ZONE" in kind]
+    texts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in zoned)
+    return con.execute(f"SELECT * REPLACE ({texts}) FROM ({query})" if texts else query).fetchall()
+
+
 def check_keys(con: duckdb.DuckDBPyConnection, task: Task) -> None:
     """Raise where keys are NULL or not unique.
 
@@ -81,7 +90,7 @@ def check_keys(con: duckdb.DuckDBPyConnection, task: Task) -> None:
             count=nulls,
         )
     repeated = f"SELECT {keys}, count(*) FROM {task.relation} GROUP BY {keys} HAVING count(*) > 1"
-    examples = con.execute(f"{repeated} ORDER BY count(*) DESC, {keys} LIMIT 3").fetchall()
+    examples = rows_of(con, f"{repeated} ORDER BY count(*) DESC, {keys} LIMIT 3")
     if examples:
         (count,) = con.execute(f"SELECT count(*) FROM ({repeated})").fetchall()[0]
         shown = "; ".join(f"{shown_row(task.keys, row[:-1])} ({row[-1]} times)" for row in examples)
@@ -100,5 +109,5 @@ def _null_rows(con: duckdb.DuckDBPyConnection, task: Task, is_null: str) -> str:
     names = [name for name, *_ in con.execute(f"DESCRIBE SELECT * FROM {task.relation}").fetchall()]
     own = {key.lower() for key in task.keys}
     shown = (*task.keys, *[name for name in names if name.lower() not in own][:2])
-    rows = con.execute(f"SELECT {idents(shown)} FROM {task.relation} WHERE {is_null} ORDER BY ALL LIMIT 3").fetchall()
+    rows = rows_of(con, f"SELECT {idents(shown)} FROM {task.relation} WHERE {is_null} ORDER BY ALL LIMIT 3")
     return "; ".join(shown_row(shown, row) for row in rows)

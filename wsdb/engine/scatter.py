@@ -16,6 +16,7 @@ from wsdb.engine import compile as sql
 from wsdb.engine.elements import check_fit, of_elements
 from wsdb.engine.located import said
 from wsdb.engine.partial import keep_sets
+from wsdb.engine.relation import rows_of
 from wsdb.engine.udf import unknown_labels
 from wsdb.planner.explain import Profile
 from wsdb.planner.steps import Column, Scatter
@@ -133,7 +134,7 @@ class VoteReader:
         keys = idents(self.task.keys)
         strays = f"SELECT DISTINCT {keys} FROM {long} ANTI JOIN {self.task.relation} USING ({keys})"
         try:
-            examples = self.con.execute(f"{strays} ORDER BY ALL LIMIT 3").fetchall()
+            examples = rows_of(self.con, f"{strays} ORDER BY ALL LIMIT 3")
         except duckdb.Error as error:
             raise DataError(
                 "WS404",

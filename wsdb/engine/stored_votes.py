@@ -174,10 +174,9 @@ class StoredVotes:
             place += len(step.columns)
         offsets = np.arange(n + 1)
         if task.keys[-1].lower() == POS and n:
-            rest = idents(task.keys[:-1])
-            sizes = self._con.sql(
-                f"SELECT count(*) AS n FROM {source} GROUP BY {rest} ORDER BY {rest}"
-            ).to_arrow_table()
+            rest = idents(task.keys[:-1])  # empty where all rows are one sequence
+            grouped = f" GROUP BY {rest} ORDER BY {rest}" if rest else ""
+            sizes = self._con.sql(f"SELECT count(*) AS n FROM {source}{grouped}").to_arrow_table()
             offsets = np.concatenate([[0], np.cumsum(sizes.column("n").to_numpy())])
         confidence = self._confidence(steps[0], table) if len(steps) == 1 else None
         sets = None
