@@ -145,7 +145,8 @@ FROM query(format('SELECT method, chosen, selected, split, n, coverage, agreemen
 
 -- The input's columns, and predicted_<task>, predicted_<task>_prob and predicted_<task>_probs of each task of a model.
 -- The name is a task's, a model's, or one of them with a version ('fraud@3'). tbl is a relation's name, a file's path,
--- a CTE's name, or a SELECT in parentheses written as a string.
+-- a CTE's name, or a SELECT in parentheses written as a string. Columns of these names that the input has, predictions
+-- that were stored, are left out.
 CREATE OR REPLACE @macro@ @here@predict(task, tbl) AS TABLE
 FROM query(CASE WHEN tbl LIKE '(%'
     THEN format('WITH __wsdb_source AS {} FROM @home@."predict_{}"(''__wsdb_source'')', tbl, replace(task, '"', '""'))

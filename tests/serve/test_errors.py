@@ -99,11 +99,11 @@ def test_without_any_task_a_session_says_what_predict_reads() -> None:
         assert (error.code, error.hint) == ("WS206", "CREATE TASK makes one")
 
 
-def test_an_input_column_named_like_a_prediction_stays_and_the_prediction_gets_a_number(db: wsdb.Session) -> None:
+def test_an_input_column_named_like_a_prediction_gives_way_to_the_prediction(db: wsdb.Session) -> None:
     db.execute("CREATE TABLE scored AS SELECT id, body, links, 'mine' AS predicted_fraud FROM webpages WHERE id < 3")
     relation = db.sql("SELECT * FROM predict('fraud', scored) ORDER BY id")
-    assert relation.columns[:5] == ["id", "body", "links", "predicted_fraud", "predicted_fraud_1"]
-    assert [row[3:5] for row in relation.fetchall()] == [("mine", "fraud"), ("mine", "ok"), ("mine", "ok")]
+    assert relation.columns[:5] == ["id", "body", "links", "predicted_fraud", "predicted_fraud_prob"]
+    assert [row[3] for row in relation.fetchall()] == ["fraud", "ok", "ok"]
 
 
 def test_columns_with_the_names_that_the_macro_uses_inside_are_kept(db: wsdb.Session) -> None:

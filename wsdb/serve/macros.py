@@ -66,7 +66,8 @@ def predict_macro(key: str, features: Sequence[str], tasks: Sequence[ServedTask]
     """Return the body of a prediction macro over the parameter ``tbl``.
 
     The unnest of a one-element list is an evaluation barrier: without it DuckDB would inline the call and run it once
-    for each predicted column that is used. Filters on the input's columns still go below it.
+    for each predicted column that is used. Filters on the input's columns still go below it. Columns of the input that
+    are called as those of the answer, predictions that were stored, are left out: else their values would be read.
 
     Parameters
     ----------
@@ -75,9 +76,11 @@ def predict_macro(key: str, features: Sequence[str], tasks: Sequence[ServedTask]
     tasks : whose columns the macro gives; one call of the function answers for all
     """
     packed = ", ".join(f"{ident(name)} := __wsdb_row.{ident(name)}" for name in features)
-    outputs = ", ".join(f"{sql} AS {ident(name)}" for task in tasks for name, sql in task.columns())
+    columns = [column for task in tasks for column in task.columns()]
+    outputs = ", ".join(f"{sql} AS {ident(name)}" for name, sql in columns)
+    own = ", ".join(literal(name.lower()) for name in ("__wsdb_answer", *(name for name, _ in columns)))
     return (
-        f"SELECT * EXCLUDE (__wsdb_answer), {outputs} FROM (SELECT __wsdb_row.*, "
+        f"SELECT COLUMNS(lambda __name: lower(__name) NOT IN ({own})), {outputs} FROM (SELECT __wsdb_row.*, "
         f"unnest([{ident(FUNCTION)}({literal(key)}, struct_pack({packed}))]) AS __wsdb_answer "
         "FROM query_table(tbl) AS __wsdb_row)"
     )
