@@ -74,8 +74,10 @@ def test_the_update_writes_the_votes_that_were_given(
 
 def test_numbers_tell_rows_apart_themselves_and_other_keys_by_a_hash() -> None:
     assert key_of(Task("t", "data", ("k",), "binary", ("x", "y")), {"k": "BIGINT"}) == '"k"::BIGINT'
-    assert key_of(Task("t", "data", ("k",), "binary", ("x", "y")), {"k": "UBIGINT"}) == 'hash("k")'
-    assert key_of(Task("t", "data", ("k", "j"), "binary", ("x", "y")), {"k": "BIGINT"}) == 'hash("k", "j")'
+    other = key_of(Task("t", "data", ("k",), "binary", ("x", "y")), {"k": "UUID"})
+    assert other == 'hash(CAST("k" AS UUID))'
+    both = key_of(Task("t", "data", ("k", "J"), "binary", ("x", "y")), {"k": "BIGINT", "j": "DATE"})
+    assert both == 'hash(CAST("k" AS BIGINT), CAST("J" AS DATE))'
 
 
 def test_rows_of_a_transaction_and_hidden_rowids_are_not_found_by_place() -> None:
