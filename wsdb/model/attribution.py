@@ -19,7 +19,7 @@ import pyarrow as pa
 from wsdb.model.arrays import TEXT, EncodedBatch, Ragged
 from wsdb.model.columns import TextFit
 from wsdb.model.decode import decide
-from wsdb.model.encode import column_of
+from wsdb.model.encode import column_of, columns_of
 from wsdb.model.grams import grams
 from wsdb.model.payload_arrays import PREFIX
 from wsdb.model.payload_columns import elements_of
@@ -230,7 +230,7 @@ def _named(
         return
     spec, fit = predictor.encoder.features[player.feature], predictor.encoder.fits[player.feature]
     assert isinstance(fit, TextFit)
-    texts = column_of(batch, spec)
+    texts = column_of(columns_of(batch), spec)
     inside = (entries.slots >= player.slots[0]) & (entries.slots < player.slots[1])
     row, slots, sizes = entries.row[inside], entries.slots[inside] - player.slots[0], entries.sizes[inside]
     for at, value in enumerate(part.tolist()):

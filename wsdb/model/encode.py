@@ -79,9 +79,9 @@ class Encoder:
         specs, notices = choose_kinds(features, batches, chosen)
         gathers = [gather_of(spec.kind, spec.name, hashing.bits, min_rows) for spec in specs]
         for batch in batches:
-            texts = []
+            texts, columns = [], columns_of(batch)
             for spec, gather in zip(specs, gathers, strict=True):
-                column = column_of(batch, spec)
+                column = column_of(columns, spec)
                 raw = _read(spec, column, hashing, None)
                 if isinstance(raw, HashedRows):
                     texts.append(raw)
@@ -106,11 +106,11 @@ class Encoder:
         ------
         ModelError  WS504 if a column is missing or of another family, WS507 for a vector of another length.
         """
-        known = iter(texts or ())
+        known, columns = iter(texts or ()), columns_of(batch)
         raws = [
             next(known)
             if texts is not None and spec.kind == "text"
-            else _read(spec, column_of(batch, spec), self.hashing, fit)
+            else _read(spec, column_of(columns, spec), self.hashing, fit)
             for spec, fit in zip(self.features, self.fits, strict=True)
         ]
         return self._apply(raws, len(batch))
@@ -184,24 +184,28 @@ class Encoder:
         return cls(tuple(specs), tuple(fits), hashing)
 
 
-def column_of(batch: pa.RecordBatch | pa.StructArray, spec: FeatureSpec) -> pa.Array:
-    """Return the column of `spec`, checked; NULL where a struct row itself is NULL.
+def columns_of(batch: pa.RecordBatch | pa.StructArray) -> dict[str, pa.Array]:
+    """Return the columns of rows by name; NULL where a struct row itself is NULL."""
+    if isinstance(batch, pa.StructArray):
+        return dict(zip((item.name for item in batch.type), batch.flatten(), strict=True))
+    return dict(zip(batch.schema.names, batch.columns, strict=True))
+
+
+def column_of(columns: Mapping[str, pa.Array], spec: FeatureSpec) -> pa.Array:
+    """Return the column of `spec`, checked.
 
     Raises
     ------
-    ModelError  WS504 if the batch has no such column or one of another family.
+    ModelError  WS504 if there is no such column or one of another family.
     """
-    is_struct = isinstance(batch, pa.StructArray)
-    names = [item.name for item in batch.type] if is_struct else batch.schema.names
-    if spec.name not in names:
+    column = columns.get(spec.name)
+    if column is None:
         raise ModelError(
             "WS504",
             f"model was trained on column {spec.name} ({spec.type}); the rows have no such column",
-            hint=f"they have {', '.join(names)}",
+            hint=f"they have {', '.join(columns)}",
             column=spec.name,
         )
-    index = names.index(spec.name)
-    column = batch.flatten()[index] if is_struct else batch.column(index)
     return check_column(spec, column)
 
 
