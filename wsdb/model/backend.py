@@ -9,12 +9,14 @@ from wsdb.core.errors import EnvironmentError_
 
 try:
     import torch
+    from torch.optim.adagrad import adagrad
+    from torch.optim.adamw import adamw
 except ImportError as error:
     raise EnvironmentError_(
         "WS701", "torch is not installed", hint="pip install 'wsdb[torch]'", package="torch"
     ) from error
 
-__all__ = ["choose_device", "one_thread", "torch", "use_bf16"]
+__all__ = ["adagrad", "adamw", "choose_device", "one_thread", "torch", "use_bf16"]
 
 
 def choose_device(name: str) -> torch.device:
