@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -40,6 +40,7 @@ from wsdb.planner.facts import TaskFacts
 from wsdb.planner.steps import Column, LabelMatrix, Match, Pack, Reuse, Scan, walk
 
 BATCH_ROWS = 65_536
+T = TypeVar("T")
 
 
 class DuckDBEngine:
@@ -58,7 +59,7 @@ class DuckDBEngine:
         self.con = connection
         self.code: dict[str, str] = {}
         (self.database,) = connection.execute("SELECT current_database()").fetchall()[0]
-        self._listed: tuple[Functions, set[tuple[str, str]]] | None = None
+        self._listed: dict[str, Any] | None = None
         self._groups: dict[str, dict[bool, list[list[Column]]]] = {}
         self._matched: dict[str, dict[LabelingFunction, Kernel]] = {}
         self._early: dict[str, pa.Table | None] = {}
@@ -99,16 +100,30 @@ class DuckDBEngine:
 
     def qualified(self, query: str, before: str = "") -> str:
         """Return a SELECT of the user's that means the same wherever USE points; see `wsdb.engine.qualify`."""
-        return qualified(self.con, query, before, None if self._listed is None else self._listed[1])
+        return qualified(self.con, query, before, None if self._listed is None else self._once(self._macros))
 
     @contextmanager
     def functions_listed_once(self) -> Iterator[None]:
         """List DuckDB's functions and macros once for all that is done inside, which makes none that queries call."""
-        self._listed = functions(self.con, self.code), macros(self.con)
+        self._listed = {}
         try:
             yield
         finally:
             self._listed = None
+
+    def _once(self, lists: Callable[[], T]) -> T:
+        if self._listed is None:
+            return lists()
+        if lists.__name__ not in self._listed:
+            self._listed[lists.__name__] = lists()
+        found: T = self._listed[lists.__name__]
+        return found
+
+    def _functions(self) -> Functions:
+        return functions(self.con, self.code)
+
+    def _macros(self) -> set[tuple[str, str]]:
+        return macros(self.con)
 
     # --------------------------------------------------------------------------------------------------- checks
 
@@ -127,7 +142,7 @@ class DuckDBEngine:
         """Bring the table of a primitive up to date; see `wsdb.engine.primitives.materialise`."""
         name = f"primitive_{primitive.name}"
         stored = has_table(self.con, self.database, name)
-        return materialise(self.con, primitive, functions(self.con, self.code), self.table(name), stored=stored)
+        return materialise(self.con, primitive, self._once(self._functions), self.table(name), stored=stored)
 
     def columns(self, relation: str, at: Statement | None = None, what: str = "relation") -> list[tuple[str, str]]:
         """Return the (name, type) columns of a relation."""
@@ -156,7 +171,7 @@ class DuckDBEngine:
         primitives : those of the task's relation, each with the hash of what it was computed from
         served : by lower-cased name of a model or task, the version that predict answers with
         """
-        inspector = Inspector(self.con, self.table, primitives, served, self.code)
+        inspector = Inspector(self.con, self.table, self._once(self._functions), primitives, served)
         facts = inspector.task(task, list(lfs), stored)
         self._matched[task.name.lower()] = inspector.kernels
         self._early[task.name.lower()] = inspector.early
@@ -170,7 +185,7 @@ class DuckDBEngine:
         self, task: Task, lfs: Sequence[LabelingFunction], primitives: Sequence[Primitive]
     ) -> dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]]:
         """Return what the text of each SQL labeling function reads: columns, constants and primitives."""
-        known, found = functions(self.con, self.code), {}
+        known, found = self._once(self._functions), {}
         columns = {name.lower() for name, _ in self.columns(task.relation)} - {key.lower() for key in task.keys}
         for lf in lfs:
             match lf.body:
@@ -188,8 +203,7 @@ class DuckDBEngine:
 
     def relations_of(self, query: str) -> tuple[str, ...]:
         """Return the names of the relations a SELECT reads, quoted only where they must be, as users write them."""
-        known = functions(self.con, self.code) if self._listed is None else self._listed[0]
-        found = reads(self.con, query, known).relations
+        found = reads(self.con, query, self._once(self._functions)).relations
         return tuple(re.sub(r'"([A-Za-z_]\w*)"', r"\1", relation) for relation in found)
 
     def rows_hash(self, source: str, columns: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from wsdb.core.lf import Expression, LabelingFunction, Python, Select, Votes, Vo
 from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.sqltext import ident
 from wsdb.core.task import Task
-from wsdb.engine.analyze import Reads, functions, is_zoned, reads
+from wsdb.engine.analyze import Functions, Reads, is_zoned, reads
 from wsdb.engine.primitives import RowPrimitive, row_primitive
 from wsdb.engine.rows import beside
 from wsdb.engine.udf import source_of
@@ -25,22 +25,18 @@ class Inputs:
     Parameters
     ----------
     table : the full SQL name of something in schema wsdb
+    functions : what DuckDB says of its functions
     primitives : those that labeling functions may read, each with the hash of what it was computed from
     served : by lower-cased name of a model or task, the version that predict answers with
-    code : by lower-cased name, the fingerprints of Python functions that the session has registered
-
-    Attributes
-    ----------
-    functions : what DuckDB says of its functions
     """
 
     def __init__(
         self,
         con: duckdb.DuckDBPyConnection,
         table: Callable[[str], str],
+        functions: Functions,
         primitives: Mapping[Primitive, str | None],
         served: Mapping[str, str],
-        code: Mapping[str, str],
     ) -> None:
         self._con = con
         self._table = table
@@ -49,7 +45,7 @@ class Inputs:
         self._relations: dict[str, str] = {}
         self._zoned: set[str] = set()
         self._row_primitives: dict[Primitive, RowPrimitive | None] = {}
-        self.functions = functions(con, code)
+        self._functions = functions
 
     def stale(self, lfs: list[LabelingFunction]) -> tuple[tuple[Primitive, str], ...]:
         """Return the primitives that labeling functions read and whose inputs have changed, with the new hash."""
@@ -70,14 +66,14 @@ class Inputs:
         )
         if sql is None or not self._primitives:
             return own
-        found = reads(self._con, sql if isinstance(body, Select) else f"SELECT (\n{sql}\n)", self.functions)
+        found = reads(self._con, sql if isinstance(body, Select) else f"SELECT (\n{sql}\n)", self._functions)
         views = {_bare(relation).rpartition(".")[2] for relation in found.relations}
         return (*own, *(one for one in self._primitives if one not in own and one.name.lower() in views))
 
     def by_row(self, primitive: Primitive) -> RowPrimitive | None:
         """Return a primitive as one that is made row by row, None where it is not."""
         if primitive not in self._row_primitives:
-            self._row_primitives[primitive] = row_primitive(self._con, primitive, self.functions)
+            self._row_primitives[primitive] = row_primitive(self._con, primitive, self._functions)
         return self._row_primitives[primitive]
 
     def made_from(self, primitive: Primitive) -> str:
@@ -85,22 +81,22 @@ class Inputs:
         by_row = self.by_row(primitive)
         if by_row is not None:
             return self.hash_relation(f"({by_row.inputs})")
-        known = reads(self._con, primitive.sql, self.functions)
-        if known.opaque or known.volatile(self.functions, []):
+        known = reads(self._con, primitive.sql, self._functions)
+        if known.opaque or known.volatile(self._functions, []):
             return digest("always", uuid4().hex)
         hashes = [*map(self.hash_relation, known.relations), *known.macros]
         zoned = known.zoned or not self._zoned.isdisjoint(known.relations)
-        return digest(primitive.sql, *hashes, *self.functions.session(zoned=zoned))
+        return digest(primitive.sql, *hashes, *self._functions.session(zoned=zoned))
 
     def parts(self, lf: LabelingFunction, task: Task, known: Reads, columns: list[str]) -> list[str] | None:
         """Return the hashes of what a labeling function reads besides its row; None where that cannot be hashed."""
         match lf.body:
             case Python() as body:
-                return [source_of(body), *self.functions.session(zoned=known.zoned)]
+                return [source_of(body), *self._functions.session(zoned=known.zoned)]
             case Votes() as body:
                 return [self.hash_relation(body.relation)]
             case _:
-                if known.opaque or known.volatile(self.functions, [] if isinstance(lf.body, Select) else columns):
+                if known.opaque or known.volatile(self._functions, [] if isinstance(lf.body, Select) else columns):
                     return None
                 own = _bare(task.relation)  # a row body reads columns of it, which are hashed one by one
                 whole = (
@@ -113,14 +109,14 @@ class Inputs:
                 models = [f"{name}: {self._served.get(name.lower(), 'none')}" for name in known.models]
                 hashes = [*map(self.hash_relation, [*others, *whole]), *known.macros, *models]
                 zoned = known.zoned or not self._zoned.isdisjoint(others)
-                return [*hashes, *self.functions.session(zoned=zoned)]
+                return [*hashes, *self._functions.session(zoned=zoned)]
 
     def _reads_others(self, lf: LabelingFunction, known: Reads, own: str) -> bool:
         """Return whether a row body reads other rows of the task's relation: in a subquery, or by a window."""
         sql = lf.body.predicate if isinstance(lf.body, VoteWhen) else getattr(lf.body, "sql", "")
         if known.windows or ("from" not in sql.lower() and not known.macros):  # no subquery can stand in it
             return known.windows
-        alone = reads(self._con, f"SELECT (\n{sql}\n)", self.functions)
+        alone = reads(self._con, f"SELECT (\n{sql}\n)", self._functions)
         return any(_bare(name) == own for name in alone.relations)
 
     def hash_relation(self, relation: str) -> str:

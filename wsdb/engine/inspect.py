@@ -17,7 +17,7 @@ from wsdb.core.payload import Primitive, primitives_of
 from wsdb.core.rowsql import gold_is_own, gold_select
 from wsdb.core.sqltext import ident, idents
 from wsdb.core.task import Task
-from wsdb.engine.analyze import Reads, is_zoned, prepare, reads
+from wsdb.engine.analyze import Functions, Reads, is_zoned, prepare, reads
 from wsdb.engine.compile import key_columns, vote_code
 from wsdb.engine.elements import of_elements
 from wsdb.engine.inline import inlined
@@ -44,9 +44,9 @@ class Inspector:
     Parameters
     ----------
     table : the full SQL name of something in schema wsdb
+    functions : what DuckDB says of its functions
     primitives : those that labeling functions may read, each with the hash of what it was computed from
     served : by lower-cased name of a model or task, the version that predict answers with
-    code : by lower-cased name, the fingerprints of Python functions that the session has registered
 
     Attributes
     ----------
@@ -58,17 +58,17 @@ class Inspector:
         self,
         con: duckdb.DuckDBPyConnection,
         table: Callable[[str], str],
-        primitives: Mapping[Primitive, str | None] | None = None,
-        served: Mapping[str, str] | None = None,
-        code: Mapping[str, str] | None = None,
+        functions: Functions,
+        primitives: Mapping[Primitive, str | None],
+        served: Mapping[str, str],
     ) -> None:
         self._con = con
         self._table = table
-        self._primitives = primitives or {}
+        self._primitives = primitives
         self.kernels: dict[LabelingFunction, Kernel] = {}
         self.early: pa.Table | None = None
-        self._inputs = Inputs(con, table, self._primitives, served or {}, code or {})
-        self._functions = self._inputs.functions
+        self._functions = functions
+        self._inputs = Inputs(con, table, functions, primitives, served)
 
     def task(self, task: Task, lfs: list[LabelingFunction], stored: StoredMatrix | None) -> TaskFacts:
         """Return the facts of a task.

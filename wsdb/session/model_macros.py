@@ -41,11 +41,20 @@ def store_model(
         _store(rooms, name, key, features, every)
 
 
-def serve_task(rooms: Rooms, task: Task, model: str, snapshot: CatalogSnapshot) -> None:
-    """Let the versions of a model answer to a task's name, the newest without a version."""
-    if snapshot.find("model", task.name) is not None:
-        return
-    drop(rooms, task.name)
+def serve_tasks(rooms: Rooms, tasks: Sequence[Task], models: Sequence[str | None], snapshot: CatalogSnapshot) -> None:
+    """Let the versions of a model answer to the name of each task, the newest without a version; None for no model."""
+    served = [
+        (task, model)
+        for task, model in zip(tasks, models, strict=True)
+        if model is None or snapshot.find("model", task.name) is None
+    ]
+    drop(rooms, [task.name for task, _ in served])
+    for task, model in served:
+        if model is not None:
+            _serve(rooms, task, model)
+
+
+def _serve(rooms: Rooms, task: Task, model: str) -> None:
     rows = rooms.engine.rows(
         f"SELECT version, tasks, features, manifest FROM {rooms.engine.table('model_versions')} "
         "WHERE lower(model) = ? ORDER BY version",
@@ -59,21 +68,21 @@ def serve_task(rooms: Rooms, task: Task, model: str, snapshot: CatalogSnapshot) 
                 _store(rooms, name, key, features, [(place, task)])
 
 
-def serve_again(rooms: Rooms, task: Task, snapshot: CatalogSnapshot) -> None:
-    """After its model was dropped, let the newest remaining model serve a task, or none."""
-    serving = rooms.catalog.serve_task(task.name)
-    if serving is None:
-        drop(rooms, task.name)
-    else:
-        serve_task(rooms, task, serving[0], snapshot)
+def serve_again(rooms: Rooms, tasks: Sequence[Task], snapshot: CatalogSnapshot) -> None:
+    """After their model was dropped, let the newest remaining model serve each of some tasks, or none."""
+    serving = [rooms.catalog.serve_task(task.name) for task in tasks]
+    serve_tasks(rooms, tasks, [None if one is None else one[0] for one in serving], snapshot)
 
 
-def drop(rooms: Rooms, name: str) -> None:
-    """Remove the macros of a model's or task's name, all versions of them."""
+def drop(rooms: Rooms, names: Sequence[str]) -> None:
+    """Remove the macros of the names of models or tasks, all versions of them."""
+    if not names:
+        return
+    any_of = "|".join(_escaped(name.lower()) for name in names)
     found = rooms.engine.rows(
         "SELECT DISTINCT function_name FROM duckdb_functions() WHERE schema_name = 'wsdb' AND database_name = ? "
         "AND regexp_matches(lower(function_name), ?)",
-        [rooms.engine.database, rf"^(predict|outputs|scored|inputs|segments)_{_escaped(name.lower())}(@\d+)?$"],
+        [rooms.engine.database, rf"^(predict|outputs|scored|inputs|segments)_({any_of})(@\d+)?$"],
     )
     for (function,) in found:
         rooms.engine.run(f"DROP MACRO TABLE {rooms.engine.table(function)}")

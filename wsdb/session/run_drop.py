@@ -127,11 +127,9 @@ def drop(stmt: Drop, rooms: Rooms) -> None:
                 store_summary(rooms, snapshot.task(name))
         for entry in doomed:
             if entry.kind == "model":
-                model_macros.drop(rooms, entry.name)
                 rooms.engine.run(f"DROP VIEW IF EXISTS {rooms.engine.table(augmented(entry.name))}")
-        for task in snapshot.tasks():
-            if task.name.lower() in served:
-                model_macros.serve_again(rooms, task, snapshot)
+        model_macros.drop(rooms, [entry.name for entry in doomed if entry.kind in ("model", "task")])
+        model_macros.serve_again(rooms, [task for task in snapshot.tasks() if task.name.lower() in served], snapshot)
         if any(entry.kind in ("model", "task") for entry in doomed):
             drop_unread_members(rooms)
 
@@ -153,7 +151,6 @@ def drop_task_state(rooms: Rooms, name: str) -> None:
     for kind, names in (("VIEW", TASK_VIEWS), ("MACRO TABLE", TASK_MACROS), ("TABLE", TASK_TABLES)):
         for part in names:
             rooms.engine.run(f"DROP {kind} IF EXISTS {rooms.engine.table(f'{part}_{name}')}")
-    model_macros.drop(rooms, name)
 
 
 def drop_view(rooms: Rooms, name: str) -> None:

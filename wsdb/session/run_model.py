@@ -51,14 +51,15 @@ def plan(
     labels: list[Step] = []
     hashes = [rooms.engine.rows_hash(f"(\n{one.sql}\n)", (*one.keys, one.label)) for one in given]
     facts = {}
-    for task in tasks:
-        if task.name in by_hand:
-            hashes.append(data_hash(task))
-            continue
-        found = run_labels.facts_of(rooms, task, snapshot)
-        labels.append(plan_labels(task, snapshot, found))
-        hashes.append(hash_of(task, snapshot, found))
-        facts[task.name] = found[task.name.lower()]
+    with rooms.engine.functions_listed_once():
+        for task in tasks:
+            if task.name in by_hand:
+                hashes.append(data_hash(task))
+                continue
+            found = run_labels.facts_of(rooms, task, snapshot)
+            labels.append(plan_labels(task, snapshot, found))
+            hashes.append(hash_of(task, snapshot, found))
+            facts[task.name] = found[task.name.lower()]
     lfs = {name: snapshot.lfs(name) for name in facts}
     refuse_gold(rooms, spec, tasks, (*features, *lists), lfs, facts, given, at)
     hashes += [*map(data_hash, payloads), *map(data_hash, slices)]

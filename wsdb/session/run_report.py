@@ -187,8 +187,9 @@ def refresh(stmt: Refresh, rooms: Rooms) -> Result:
     matrix_only = stmt.target == "label matrix"
 
     def work() -> None:
-        for task in tasks:
-            run_labels.run(rooms, run_labels.plan(rooms, task, full=stmt.full, matrix_only=matrix_only))
+        with rooms.engine.functions_listed_once():
+            for task in tasks:
+                run_labels.run(rooms, run_labels.plan(rooms, task, full=stmt.full, matrix_only=matrix_only))
 
     run_labels.transact(rooms, work)
     return Result()

@@ -146,8 +146,7 @@ def store(rooms: Rooms, step: Train, trained: Trained, seconds: float) -> int:
     install(rooms.engine).put(key, Served.load(manifest, trained.weights))
     model_macros.store_model(rooms, spec.name, version, key, columns, step.tasks)
     snapshot = rooms.catalog.definitions()
-    for task in step.tasks:
-        model_macros.serve_task(rooms, task, spec.name, snapshot)
+    model_macros.serve_tasks(rooms, step.tasks, [spec.name] * len(step.tasks), snapshot)
     return version
 
 
