@@ -57,11 +57,11 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
         # From here on the labels are a list: the task keeps them when the relation changes.
         task = replace(task, labels=_labels(con, task, at), labels_from=None)
     if task.gold is not None:
-        what = f'gold of task "{task.name}"'
         if task.gold.is_query:
-            found = describe(con, f"SELECT * FROM (\n{task.gold.relation[1:-1]}\n)", at.at("gold"), what)
+            query = f"SELECT * FROM (\n{task.gold.relation[1:-1]}\n)"
+            found = describe(con, query, at.at("gold"), f'gold of task "{task.name}"')
         else:
-            found = relation_columns(con, task.gold.relation, at.at("gold"), what)
+            found = _gold_columns(con, task, columns, at.at("gold"))
         has_columns(task.keys, found, task.gold.relation, lambda name: at.at("gold"))
         column = task.gold.column
         if task.gold.is_query and column == "label":
@@ -72,6 +72,21 @@ def check_task(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> Tas
         (column,) = has_columns((column,), found, task.gold.relation, lambda name: place)
         task = replace(task, gold=replace(task.gold, column=column))
     return task
+
+
+def _gold_columns(
+    con: duckdb.DuckDBPyConnection, task: Task, columns: Sequence[tuple[str, str]], span: Span
+) -> list[tuple[str, str]]:
+    """Return the (name, type) columns of a gold relation; `columns` are those of the task's."""
+    assert task.gold is not None
+    try:
+        return relation_columns(con, task.gold.relation, span, f'gold of task "{task.name}"')
+    except SpecError as error:
+        given = task.gold.relation.replace('"', "").lower()
+        own = next((name for name, _ in columns if name.lower() == given), None)
+        if own is not None:
+            error.hint = f"GOLD {task.relation} ({names_of((own,))}) takes the column of the relation itself"
+        raise
 
 
 def _labels(con: duckdb.DuckDBPyConnection, task: Task, at: Statement) -> tuple[str, ...]:

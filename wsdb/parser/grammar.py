@@ -23,6 +23,7 @@ from wsdb.parser.statements import (
     ShowVersions,
     Statement,
 )
+from wsdb.parser.syntax import clause_hint
 
 SETTINGS = ("wsdb_auto_refresh",)
 
@@ -41,8 +42,14 @@ def statement(cursor: Cursor) -> Statement:
     verb = next((verb for verb in VERBS if cursor.peek(verb)), None)
     if verb is None:
         raise cursor.wrong(*VERBS)
-    parsed = VERBS[verb](cursor)
-    cursor.finish()
+    try:
+        parsed = VERBS[verb](cursor)
+        cursor.finish()
+    except SyntaxError_ as error:
+        if error.code == "WS101" and error.hint is None:
+            words = [token.word for token in cursor.tokens]
+            error.hint = clause_hint(words, cursor.at, error.data.get("expected", ()))
+        raise
     return replace(parsed, span=cursor.span(0), spans=dict(cursor.spans))
 
 
