@@ -403,6 +403,18 @@ def ordinal() -> str:
     return table(["steps", "label", "accuracy", "distance"], rows)
 
 
+def rare() -> str:
+    """Return what end models of rare classes learn from: accuracy and F1 of the rare class."""
+    rows = []
+    for name, facts in read("quality_rare").items():
+        cells = [
+            f"{facts[f'{who}: accuracy']['mean']:.1f}, {facts[f'{who}: f1']['mean']:.1f}"
+            for who in ("label model", "uniform", "default")
+        ]
+        rows.append([name, *cells])
+    return table(["set, rare class", "label model", "at a uniform balance", "default"], rows)
+
+
 def slices() -> str:
     """Return what more weight and experts gain over a network that knows no slices, by part of the rows."""
     rows = []

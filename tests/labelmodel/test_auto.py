@@ -7,7 +7,7 @@ import pytest
 
 from wsdb.core.errors import SpecError
 from wsdb.core.matrix import VotePatterns
-from wsdb.labelmodel import Fit, GoldCounts, decide, fit, posterior
+from wsdb.labelmodel import Fit, GoldCounts, auto, decide, fit, posterior
 from wsdb.labelmodel.synthetic import draw_votes, labeling_rates
 
 BALANCE = np.array([0.7, 0.3])
@@ -42,13 +42,35 @@ def test_without_a_balance_ads_is_multiplied_with_the_vote_shares_and_says_so() 
     assert (fitted.form.temperature, fitted.form.share_mix, fitted.form.share_power) == (0.6, 0.8, 0.6)
 
 
-def test_the_training_form_of_labeling_functions_has_a_uniform_balance_in_both_cases() -> None:
-    votes = functions()[1]
-    with_balance, without = fit_rows(votes, balance=BALANCE), fit_rows(votes)
+def test_end_models_learn_labels_at_a_uniform_balance_in_both_cases() -> None:
+    rng, near = np.random.default_rng(0), np.array([0.55, 0.45])
+    votes = draw_votes(rng, labeling_rates(rng, 8, 2, coverage=0.25), near, 2000)[1]
+    with_balance, without = fit_rows(votes, balance=near), fit_rows(votes)
     for form in (with_balance.training_form, without.training_form):
         np.testing.assert_array_equal(form.bias, np.log([0.5, 0.5]))
         assert (form.temperature, form.share_mix) == (1.0, None)
         np.testing.assert_array_equal(form.prior, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_end_models_learn_the_labels_of_the_task_where_a_uniform_balance_gives_many_others(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, rare = np.random.default_rng(seed), np.array([0.93, 0.07])
+    labels, votes = draw_votes(rng, labeling_rates(rng, 8, 2, coverage=0.25), rare, 4000)
+    fitted = fit_rows(votes, balance=rare)
+    assert fitted.training_form is fitted.form
+    monkeypatch.setattr(auto, "REWRITTEN", 1.0)
+    uniform, voted = fit_rows(votes, balance=rare).training_form, (votes >= 0).any(axis=1)
+    right, before = ((decide(form, votes) == labels)[voted].mean() for form in (fitted.form, uniform))
+    assert right > before + 0.05
+
+
+def test_end_models_do_not_learn_labels_that_leave_a_class_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    votes = functions()[1]
+    assert fit_rows(votes, balance=BALANCE).training_form.prior[0] == BALANCE[0]
+    monkeypatch.setattr(auto, "label_shares", lambda votes, form: np.array([1.0, 0.0]))
+    assert fit_rows(votes, balance=BALANCE).training_form.prior[0] == 0.5
 
 
 def test_annotators_are_recognised_and_fitted_given_who_answered() -> None:

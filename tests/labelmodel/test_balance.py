@@ -126,12 +126,12 @@ def test_balanced_votes_stay_on_the_uniform_balance(seed: int) -> None:
 
 @pytest.mark.usefixtures("untold")
 @pytest.mark.parametrize("seed", range(3))
-def test_an_unknown_balance_stays_uniform_for_rows_without_votes_and_for_training(seed: int) -> None:
+def test_an_unknown_balance_stays_uniform_for_rows_without_votes_where_others_climb(seed: int) -> None:
     _, votes = skewed(seed)
     fitted = fit_rows(votes, 2)
     np.testing.assert_array_equal(fitted.prior, [0.5, 0.5])
     np.testing.assert_array_equal(posterior(fitted.form, np.full((1, 40), -1)), [[0.5, 0.5]])
-    np.testing.assert_allclose(fitted.training_form.bias, np.log([0.5, 0.5]))
+    assert fitted.training_form is fitted.form  # at a uniform balance, end models would learn other labels
 
 
 def test_a_known_balance_does_not_climb() -> None:

@@ -145,11 +145,21 @@ def held_out_information(votes: VoteTable, form: ScoreForm) -> float:
 
 def differing(votes: VoteTable, one: ScoreForm, other: ScoreForm) -> float:
     """Share, in [0, 1], of the rows with a vote whose likeliest class by two models is not the same."""
-    many = votes.votes_per_pattern
-    tally = np.rint(votes.shares() * many[:, None])
-    likeliest = [_likeliest(form, votes.class_logs(form.temperature * form.scores), tally) for form in (one, other)]
-    apart = (likeliest[0] != likeliest[1]).any(axis=1) & (many > 0)
-    return float(votes.counts[apart].sum() / max(votes.counts[many > 0].sum(), 1.0))
+    voted = votes.votes_per_pattern > 0
+    apart = (_labels(votes, one) != _labels(votes, other)).any(axis=1) & voted
+    return float(votes.counts[apart].sum() / max(votes.counts[voted].sum(), 1.0))
+
+
+def label_shares(votes: VoteTable, form: ScoreForm) -> np.ndarray:
+    """Share of each class in the likeliest ones of the rows with a vote, ties in equal parts; float64 of shape (k,)."""
+    counts = np.where(votes.votes_per_pattern > 0, votes.counts, 0.0)
+    return np.asarray(counts @ _labels(votes, form) / max(counts.sum(), 1.0))
+
+
+def _labels(votes: VoteTable, form: ScoreForm) -> np.ndarray:
+    """Likeliest class of each pattern, ties in equal parts; float64 of shape (p, k)."""
+    tally = np.rint(votes.shares() * votes.votes_per_pattern[:, None])
+    return _likeliest(form, votes.class_logs(form.temperature * form.scores), tally)
 
 
 def _votes(votes: VoteTable) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
