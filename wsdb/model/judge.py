@@ -27,6 +27,7 @@ from wsdb.model.rows import TaskRows, count, repeat
 from wsdb.model.spec import TrainSpec
 
 _ENOUGH_GOLD = 100  # gold rows of dev from which calibration prefers them to held-out weak labels
+_ENOUGH_OWN = 20  # held-out rows with the label model's own labels
 _CERTAIN = 1e-6
 _COVERED = 0.75  # share of labeled rows from which the labels speak for the other rows
 _SAMPLE, _LOGITS, _LEAST = 1 << 15, 1 << 24, 1 << 14
@@ -88,7 +89,9 @@ def judge(
     """Calibrate every task.
 
     Temperature and thresholds are found on the gold labels of dev where there are 100, else on the held-out weak
-    labels; offsets need no labels, and are found on all rows, or on 32,768 of them, fewer where labels are many.
+    labels; offsets need no labels, and are found on all rows, or on 32,768 of them, fewer where labels are many. What a
+    network learns may be less sure than the label model: labels at a uniform class balance. Where the label model's own
+    labels come with the rows, the temperature is that of these, and decisions stay.
 
     Parameters
     ----------
@@ -114,22 +117,31 @@ def judge(
         chosen = by_gold if count(task, gold, gold.rows) >= _ENOUGH_GOLD else by_weak
         temperature = 1.0
         if spec.calibrate == "temperature" and chosen.n:
-            known = chosen.known
-            pair = cases(task.kind, chosen.logits, known.probabilities, known.labeled, known.indptr)
-            temperature = fit_temperature(*pair)
+            temperature = _temperature(task, chosen.logits, chosen.known)
         labels = rows.labels[t].take(sample)
         offsets = offsets_of(task, every[t] / temperature, labels, spec.prior_match)
+        losses = row_losses(task.kind, chosen.logits, temperature, offsets, chosen.known)
+        own = _Part.of(some[t], rows.own[t].take(read), (held_out[t] & rows.own[t].rows)[read])
+        if spec.calibrate == "temperature" and chosen is by_weak and own.n >= _ENOUGH_OWN:
+            # the same decisions, as sure as the label model's own labels are
+            shift = offsets * temperature
+            temperature = _temperature(task, own.logits + shift, own.known)
+            offsets = shift / temperature
         threshold = threshold_of(task, chosen.logits / temperature + offsets, chosen.known, spec.threshold)
         if task.kind == "ordinal" and spec.threshold != "argmax" and spec.prior_match != 0:
             threshold = cuts_of(task, every[t] / temperature + offsets, labels)
-        dev, own = (
+        dev, weak_scores = (
             dev_scores(task, part.logits / temperature + offsets, part.known, threshold) if part.n else {}
             for part in (by_gold, by_weak)
         )
         at = read[gold.rows if chosen is by_gold else held_out[t][read]]
-        losses = row_losses(task.kind, chosen.logits, temperature, offsets, chosen.known)
-        found.append(Judged(temperature, offsets, threshold, dev, own, at, losses))
+        found.append(Judged(temperature, offsets, threshold, dev, weak_scores, at, losses))
     return found
+
+
+def _temperature(task: TaskTarget, logits: np.ndarray, known: TaskRows) -> float:
+    """Return the best temperature of a task's logits, float64 (E, k), for what is known of the same rows."""
+    return fit_temperature(*cases(task.kind, logits, known.probabilities, known.labeled, known.indptr))
 
 
 @dataclass(frozen=True, slots=True)

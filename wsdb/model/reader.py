@@ -21,7 +21,9 @@ from wsdb.model.parts import PayloadInput, SliceInput, TaskTarget
 from wsdb.model.payload_arrays import Embedding, PayloadEncoders, PayloadFitting
 from wsdb.model.rows import (
     AUGMENTED,
+    GOLD_PREFIX,
     KEY,
+    OWN_PREFIX,
     SOURCE,
     WEIGHT,
     LabelReader,
@@ -40,7 +42,8 @@ class Rows:
     Attributes
     ----------
     keys : uint64 (n,), hashes of the keys
-    labels, gold : per task; gold is that of dev rows
+    labels, gold, own : per task what it learns, gold of dev rows, and the label model's own labels of some rows, which
+        may differ from what is learned
     weights : float64 (n,), or None where every row counts 1
     members : which rows and elements the slices have
     made : int64 (n,); 0 for a row of the relation, 1 for one made by transformation functions, 2 … for one of
@@ -54,6 +57,7 @@ class Rows:
     keys: np.ndarray
     labels: list[TaskRows]
     gold: list[TaskRows]
+    own: list[TaskRows]
     weights: np.ndarray | None
     members: Members
     made: np.ndarray
@@ -100,7 +104,8 @@ class _RowReader:
         self.wanted = wanted
         pairs = [(task, wanted.payload_of(task)) for task in wanted.tasks]
         self.labels = [LabelReader(task, payload) for task, payload in pairs]
-        self.gold = [LabelReader(task, payload, gold=True) for task, payload in pairs]
+        self.gold = [LabelReader(task, payload, GOLD_PREFIX) for task, payload in pairs]
+        self.own = [LabelReader(task, payload, OWN_PREFIX) for task, payload in pairs]
         self.keys: list[np.ndarray] = []
         self.members = MemberReader(wanted.slices, wanted.payloads)
         self.weights: list[np.ndarray] = []
@@ -115,7 +120,7 @@ class _RowReader:
             if name not in names:
                 raise ModelError("WS504", f"the training rows have no column {name}", column=name)
         self.keys.append(hash_key(batch.column(KEY)))
-        for reader in (*self.labels, *self.gold):
+        for reader in (*self.labels, *self.gold, *self.own):
             reader.see(batch)
         self.members.see(batch)
         self.weights.append(_weights(batch))
@@ -189,6 +194,7 @@ def read_rows(
         keys=np.concatenate(reader.keys),
         labels=labels,
         gold=[one.finish() for one in reader.gold],
+        own=[one.finish() for one in reader.own],
         weights=None if (weights == 1).all() else weights,
         members=reader.members.finish(),
         made=made,

@@ -26,6 +26,7 @@ SOURCE = "__source"
 WEIGHT = "__w"
 LABEL_PREFIX = "__p_"
 GOLD_PREFIX = "__g_"
+OWN_PREFIX = "__o_"
 SLICE_PREFIX = "__s_"
 
 
@@ -113,12 +114,12 @@ class LabelReader:
     ----------
     task : what to read
     payload : of an element task
-    gold : whether to read ``__g_<task>``, which may be missing, in place of ``__p_<task>``
+    prefix : of the column's name; all but ``__p_<task>`` may be missing
     """
 
-    def __init__(self, task: TaskTarget, payload: PayloadInput | None, *, gold: bool = False) -> None:
-        self.task, self.payload, self.gold = task, payload, gold
-        self.name = (GOLD_PREFIX if gold else LABEL_PREFIX) + task.name
+    def __init__(self, task: TaskTarget, payload: PayloadInput | None, prefix: str = LABEL_PREFIX) -> None:
+        self.task, self.payload, self.needed = task, payload, prefix == LABEL_PREFIX
+        self.name = prefix + task.name
         self.probabilities: list[np.ndarray] = []
         self.labeled: list[np.ndarray] = []
         self.lengths: list[np.ndarray] = []
@@ -134,7 +135,7 @@ class LabelReader:
         bits, k = self.task.kind == "bitvector", len(self.task.labels)
         if self.name in batch.schema.names:
             column = batch.column(self.name)
-        elif self.gold:
+        elif not self.needed:
             column = pa.nulls(len(batch))
         else:
             raise ModelError("WS509", f"the training rows have no label column {self.name}", task=self.task.name)

@@ -50,10 +50,11 @@ def train(
     batches : gives the rows: the feature columns; per task ``__p_<task>``, a list of k probabilities, NULL
         where the row has no label for the task (it then has no part in the task's loss); ``__key``, of any
         type, which decides whether a row is held out. A task on a payload has such a list, or NULL, for each element.
-        Optional are ``__g_<task>``, the same from gold labels of dev rows, which are never learned from; ``__w``,
-        the weight of a row; ``__augmented``, true for a row made from the one of the same key, and ``__source``, the
-        name of the source of a row from elsewhere: neither is ever held out. It is called once, and read once; by a
-        search once for each way to encode the rows.
+        Optional are ``__g_<task>``, the same from gold labels of dev rows, which are never learned from;
+        ``__o_<task>``, the label model's own probabilities of some rows, where others are learned, to calibrate by;
+        ``__w``, the weight of a row; ``__augmented``, true for a row made from the one of the same key, and
+        ``__source``, the name of the source of a row from elsewhere: neither is ever held out. It is called once, and
+        read once; by a search once for each way to encode the rows.
     spec : options; with search, the network of the best trial is returned
     progress : called with every entry of the history as it is made
     payloads : of the model; those that are sequences and sets are read from their own list columns

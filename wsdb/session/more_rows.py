@@ -14,7 +14,7 @@ from wsdb.core.task import Task
 from wsdb.planner.steps import Train
 from wsdb.session.augment import Policy, augmented_select, policy_of
 from wsdb.session.rooms import Rooms
-from wsdb.session.training_rows import hot, on_elements, training_query
+from wsdb.session.training_rows import calibrated_by_labels, hot, on_elements, training_query
 
 
 def sources_of(rooms: Rooms, spec: ModelSpec, snapshot: CatalogSnapshot) -> tuple[Source, ...]:
@@ -70,8 +70,9 @@ def rows_query(rooms: Rooms, step: Train, *, uncovered: str, policy: Policy | No
         select = augmented_select(rooms, policy, step.spec.source, columns, step.tasks)
         rooms.engine.run(f"CREATE VIEW {view} AS {select}")
         made = training_query(rooms, step, uncovered="drop", relation=view)
-        gold = [ident(f"__g_{task.name}") for task in step.tasks if task.gold is not None]
-        others = f"* EXCLUDE ({', '.join(gold)})" if gold else "*"
+        apart = [ident(f"__g_{task.name}") for task in step.tasks if task.gold is not None]
+        apart += [ident(f"__o_{task.name}") for task in step.tasks if calibrated_by_labels(rooms, step, task)]
+        others = f"* EXCLUDE ({', '.join(apart)})" if apart else "*"
         parts.append(f"SELECT {others}, true AS __augmented, NULL::VARCHAR AS __source FROM ({made})")
     parts += [_given(rooms, step, source) for source in step.more]
     return " UNION ALL BY NAME ".join(parts)

@@ -9,10 +9,13 @@ from wsdb.core.rowsql import gold_labels
 from wsdb.core.slice import Slice, elements_of
 from wsdb.core.sqltext import ident, idents, literals
 from wsdb.core.task import Task
+from wsdb.labelmodel.shapes import SHAPES
 from wsdb.planner.steps import GivenLabels, Train
 from wsdb.session.rooms import Rooms
 
 ROWS = "__rows"
+SAMPLED = 200_000
+"""Of about so many rows the labels by which a model is calibrated are read."""
 
 
 def on_elements(task: Task) -> bool:
@@ -32,7 +35,8 @@ def training_query(rooms: Rooms, step: Train, *, uncovered: str, relation: str |
     of its labels in rows of the split train, and ``__g_<task>``, one-hot gold in rows of the split dev, where the task
     has gold; for each slice ``__s_<slice>``, whether the row is a member, or the places of the elements that are. A
     task on elements has a list of labels, as long as the payload's, with NULL for an element without one. Labels of a
-    bitvector are numbers of their own, NULL where nothing is known of one. Rows of the split test have neither.
+    bitvector are numbers of their own, NULL where nothing is known of one. Rows of the split test have neither. Where
+    other probabilities may be learned than those of ``labels``, ``__o_<task>`` has these, of about `SAMPLED` rows.
 
     Parameters
     ----------
@@ -53,6 +57,9 @@ def training_query(rooms: Rooms, step: Train, *, uncovered: str, relation: str |
         if task.gold is not None:
             join(gold_select(rooms, task), row_keys(task), f"__g{at}")
             outputs.append(f"__g{at}.probs AS {ident(f'__g_{task.name}')}")
+        if calibrated_by_labels(rooms, step, task):
+            join(sampled_labels(rooms, task), task.keys, f"__o{at}")
+            outputs.append(f"__o{at}.probs AS {ident(f'__o_{task.name}')}")
     for at, (keys, own) in enumerate(slices_by_key(step).items()):
         join(members_select(rooms, keys, own), keys, f"__s{at}")
         for number, (group, payload) in enumerate(own):
@@ -94,6 +101,21 @@ def labels_select(rooms: Rooms, step: Train, task: Task, *, uncovered: str) -> s
     used = "split IS NOT DISTINCT FROM 'train'" + ("" if uncovered == "prior" else " AND covered")
     table = rooms.engine.table(f"training_{task.name}")
     return _regrouped(f"SELECT {idents(task.keys)}, CASE WHEN {used} THEN probs END AS probs FROM {table}", task)
+
+
+def calibrated_by_labels(rooms: Rooms, step: Train, task: Task) -> bool:
+    """Return whether a model may learn other probabilities than those of ``labels``, by which it is calibrated then."""
+    joint = rooms.catalog.definitions().label_model(task.name).graph is not None
+    stored = joint or on_elements(task) or rooms.catalog.shape_of_run(task.name) in SHAPES
+    return step.given_to(task) is None and not stored
+
+
+def sampled_labels(rooms: Rooms, task: Task) -> str:
+    """Return the SELECT of keys and ``probs``, those of ``labels``, of about `SAMPLED` rows at most."""
+    every = rooms.catalog.snapshot().matrices[task.name.lower()].n_rows // SAMPLED + 1
+    where = f"covered AND hash({idents(task.keys)}) % {every} = 0"
+    labels = rooms.engine.table(f"labels_{task.name}")
+    return f"SELECT {idents(task.keys)}, map_values(probs) AS probs FROM {labels} WHERE {where}"
 
 
 def gold_select(rooms: Rooms, task: Task) -> str:
