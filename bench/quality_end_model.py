@@ -71,16 +71,15 @@ def train_once(
     covered: np.ndarray,
     spec: TrainSpec,
     balance: tuple[float, ...] | None = None,
+    own: np.ndarray | None = None,
 ) -> Trained:
-    """Train on probabilities `labels` (n, k) of the `covered` rows."""
+    """Train on probabilities `labels` (n, k) of the `covered` rows, calibrated by the label model's `own`."""
     k = labels.shape[1]
-    lists = pa.array(
-        [row if use else None for row, use in zip(labels.tolist(), covered, strict=True)],
-        pa.list_(pa.float64()),
-    )
-    rows = (
-        table.select([name for name, _ in features]).append_column("__p_y", lists).append_column("__key", table["id"])
-    )
+    rows = table.select([name for name, _ in features]).append_column("__key", table["id"])
+    for prefix, given in (("__p_", labels), ("__o_", own)):
+        if given is not None:
+            kept = [row if use else None for row, use in zip(given.tolist(), covered, strict=True)]
+            rows = rows.append_column(f"{prefix}y", pa.array(kept, pa.list_(pa.float64())))
 
     def batches() -> Iterator[pa.RecordBatch]:
         yield from rows.to_batches(max_chunksize=2048)
@@ -139,11 +138,11 @@ def run_set(
         test_table, _ = with_vectors(folder, "test", test_table, vectors)
         features += added
     fitted = fit(VotePatterns.of_rows(train_votes, k))
-    labels = posterior(fitted.training_form, train_votes)
+    labels, own = (posterior(form, train_votes) for form in (fitted.training_form, fitted.form))
     covered = (train_votes >= 0).any(axis=1)
     test_covered = (test_votes >= 0).any(axis=1)
 
-    runs = [train_once(train_table, features, labels, covered, spec) for spec in specs]
+    runs = [train_once(train_table, features, labels, covered, spec, own=own) for spec in specs]
     predicted = [predict(run, test_table, features) for run in runs]
     scores = [float((p.argmax(axis=1) == gold).mean() * 100) for p, _ in predicted]
     losses = [float(-np.log(p[np.arange(len(gold)), gold] + 1e-12).mean()) for p, _ in predicted]

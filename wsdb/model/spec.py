@@ -81,7 +81,11 @@ class TrainSpec:
         choices=("auto",),
     )
     early_stop: bool = _option(True, "keep the epoch of the best held-out loss")
-    calibrate: str = _option("temperature", "calibration on the held-out labels", choices=("temperature", "none"))
+    calibrate: str = _option(
+        "temperature",
+        "calibration on held-out labels of the task, or on 100 gold rows of dev",
+        choices=("temperature", "none"),
+    )
     prior_match: float | str = _option(
         "auto",
         "share of the offset that brings decisions to the class balance, or to that of the labels if it is not known; "
