@@ -71,7 +71,7 @@ def rows_query(rooms: Rooms, step: Train, *, uncovered: str, policy: Policy | No
         rooms.engine.run(f"CREATE VIEW {view} AS {select}")
         made = training_query(rooms, step, uncovered="drop", relation=view)
         apart = [ident(f"__g_{task.name}") for task in step.tasks if task.gold is not None]
-        apart += [ident(f"__o_{task.name}") for task in step.tasks if calibrated_by_labels(rooms, step, task)]
+        apart += [ident(f"__o_{name}") for name in calibrated_by_labels(rooms, step)]
         others = f"* EXCLUDE ({', '.join(apart)})" if apart else "*"
         parts.append(f"SELECT {others}, true AS __augmented, NULL::VARCHAR AS __source FROM ({made})")
     parts += [_given(rooms, step, source) for source in step.more]

@@ -51,14 +51,15 @@ def training_query(rooms: Rooms, step: Train, *, uncovered: str, relation: str |
         on = " AND ".join(f"{ROWS}.{ident(key)} = {alias}.{ident(key)}" for key in keys)
         joins.append(f"LEFT JOIN ({select}) AS {alias} ON {on}")
 
+    sampled = calibrated_by_labels(rooms, step)
     for at, task in enumerate(step.tasks):
         join(labels_select(rooms, step, task, uncovered=uncovered), row_keys(task), f"__t{at}")
         outputs.append(f"__t{at}.probs AS {ident(f'__p_{task.name}')}")
         if task.gold is not None:
             join(gold_select(rooms, task), row_keys(task), f"__g{at}")
             outputs.append(f"__g{at}.probs AS {ident(f'__g_{task.name}')}")
-        if calibrated_by_labels(rooms, step, task):
-            join(sampled_labels(rooms, task), task.keys, f"__o{at}")
+        if task.name in sampled:
+            join(sampled_labels(rooms, task, sampled[task.name]), task.keys, f"__o{at}")
             outputs.append(f"__o{at}.probs AS {ident(f'__o_{task.name}')}")
     for at, (keys, own) in enumerate(slices_by_key(step).items()):
         join(members_select(rooms, keys, own), keys, f"__s{at}")
@@ -103,17 +104,24 @@ def labels_select(rooms: Rooms, step: Train, task: Task, *, uncovered: str) -> s
     return _regrouped(f"SELECT {idents(task.keys)}, CASE WHEN {used} THEN probs END AS probs FROM {table}", task)
 
 
-def calibrated_by_labels(rooms: Rooms, step: Train, task: Task) -> bool:
-    """Return whether a model may learn other probabilities than those of ``labels``, by which it is calibrated then."""
-    joint = rooms.catalog.definitions().label_model(task.name).graph is not None
-    stored = joint or on_elements(task) or rooms.catalog.shape_of_run(task.name) in SHAPES
-    return step.given_to(task) is None and not stored
+def calibrated_by_labels(rooms: Rooms, step: Train) -> dict[str, int]:
+    """Return the tasks of which other probabilities may be learned than those of ``labels``, with their rows.
+
+    A model is calibrated by those of ``labels`` then.
+    """
+    snapshot = rooms.catalog.snapshot()
+    own = [task for task in step.tasks if step.given_to(task) is None and not on_elements(task)]
+    own = [task for task in own if snapshot.label_model(task.name).graph is None]
+    return {
+        task.name: snapshot.matrices[task.name.lower()].n_rows
+        for task in own
+        if rooms.catalog.shape_of_run(task.name) not in SHAPES
+    }
 
 
-def sampled_labels(rooms: Rooms, task: Task) -> str:
-    """Return the SELECT of keys and ``probs``, those of ``labels``, of about `SAMPLED` rows at most."""
-    every = rooms.catalog.snapshot().matrices[task.name.lower()].n_rows // SAMPLED + 1
-    where = f"covered AND hash({idents(task.keys)}) % {every} = 0"
+def sampled_labels(rooms: Rooms, task: Task, n_rows: int) -> str:
+    """Return the SELECT of keys and ``probs``, those of ``labels``, of about `SAMPLED` of the task's rows at most."""
+    where = f"covered AND hash({idents(task.keys)}) % {n_rows // SAMPLED + 1} = 0"
     labels = rooms.engine.table(f"labels_{task.name}")
     return f"SELECT {idents(task.keys)}, map_values(probs) AS probs FROM {labels} WHERE {where}"
 
