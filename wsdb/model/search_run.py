@@ -108,7 +108,7 @@ class SearchRun(Generic[R]):
         }
         order = rows.keys.argsort(kind="stable")
         arrays = [rows.keys[order], *rows.members.take(order).arrays(), *rows.encoder.tensors().values()]
-        for known in (*rows.labels, *rows.gold):
+        for known in (*rows.labels, *rows.gold, *rows.own):
             taken = known.take(order)
             arrays += [taken.probabilities, taken.labeled]
         return Checkpoint(self.folder, fingerprint(facts, arrays))
